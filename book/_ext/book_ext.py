@@ -1,0 +1,217 @@
+"""What the book adds to Sphinx: pages know what they depend on, widgets find their files, nothing asks the network.
+
+The finished HTML is mended in three places where the theme's own output falls short: FontAwesome's JavaScript
+(1.5 MB on every page) goes, since the style sheet draws the same icons; its fonts are cut down to the icons in use;
+and three accessibility defects are put right.
+"""
+
+import ast
+import hashlib
+import importlib.util
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+
+from fontTools import subset
+
+ROOT = Path(__file__).resolve().parents[2]
+LIBRARY = ROOT / "lessons_lib"
+RESULTS = ROOT / "experiments" / "results"
+ASSETS = ROOT / "_build" / "lessons"
+THEME = Path(importlib.util.find_spec("pydata_sphinx_theme").origin).parent / "theme" / "pydata_sphinx_theme"
+ICONS = THEME / "static" / "vendor" / "fontawesome"
+MATHJAX = Path(importlib.util.find_spec("sphinx-mathjax-offline").origin).parent / "static" / "mathjax"
+
+
+# ---------------------------------------------------------------- which page depends on which file
+
+
+def imported_files(code: str) -> set[Path]:
+    """Find the files of lessons_lib that a piece of Python imports.
+
+    Args:
+        code: Python source, without IPython magics.
+
+    Returns:
+        The modules' files, not the ones that those import in turn.
+    """
+    names = set()
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names.add(node.module)
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    files = set()
+    for name in names:
+        if name.split(".")[0] == "lessons_lib":
+            path = ROOT.joinpath(*name.split("."))
+            files.update(file for file in (path.with_suffix(".py"), path / "__init__.py") if file.exists())
+    return files
+
+
+def dependencies(notebook: Path) -> set[Path]:
+    """Find every file of the project that a notebook's outputs depend on.
+
+    Args:
+        notebook: an .ipynb file.
+
+    Returns:
+        The modules of lessons_lib that it imports, directly or not; the JavaScript of every widget among them, with
+        all shared scripts; every result file whose name stands in quotes in the notebook or in such a module.
+    """
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    lines = [line for cell in cells if cell["cell_type"] == "code" for line in "".join(cell["source"]).splitlines()]
+    code = "\n".join(line for line in lines if not line.lstrip().startswith(("%", "!")))
+    found, waiting = set(), imported_files(code)
+    texts = [code]
+    while waiting:
+        file = waiting.pop()
+        found.add(file)
+        texts.append(file.read_text(encoding="utf-8"))
+        waiting |= imported_files(texts[-1]) - found
+    widgets = LIBRARY / "widgets"
+    if widgets / "base.py" in found:
+        scripts = [file.with_suffix(".js") for file in found if file.parent == widgets]
+        found.update(file for file in scripts if file.exists())
+        found.update(file for file in (widgets / "shared").iterdir() if file.suffix == ".js")
+    for result in RESULTS.iterdir():
+        if any(f'"{result.stem}"' in text or f'"{result.name}"' in text for text in texts):
+            found.add(result)
+    return found
+
+
+def digest(files: set[Path]) -> str:
+    """Hash the names and contents of files.
+
+    Args:
+        files: any files.
+
+    Returns:
+        A SHA-256 in hex; it changes when a file is changed, added or removed.
+    """
+    total = hashlib.sha256()
+    for file in sorted(files):
+        total.update(file.name.encode() + b"\0" + file.read_bytes())
+    return total.hexdigest()
+
+
+def changed_pages(app, env, added, changed, removed):
+    """Name the notebooks whose library has changed since the last build (event env-get-outdated)."""
+    old = getattr(env, "lesson_digests", {})
+    notebooks = {name: Path(env.doc2path(name)) for name in env.found_docs if env.doc2path(name).endswith(".ipynb")}
+    env.lesson_digests = {name: digest(dependencies(path)) for name, path in notebooks.items()}
+    return [name for name, value in env.lesson_digests.items() if old.get(name) != value]
+
+
+def restyled_pages(app, env):
+    """Ask for every page to be written anew when a style or the runtime has changed (event env-updated)."""
+    files = {LIBRARY / "widgets" / "runtime.js", Path(__file__), LIBRARY / "palette.py"}
+    files |= {LIBRARY / "widgets" / "shared" / "widget.css", *(ROOT / "book" / "_static").glob("*.css")}
+    old, env.lesson_style = getattr(env, "lesson_style", None), digest(files)
+    return env.found_docs if old != env.lesson_style else []
+
+
+# ---------------------------------------------------------------- files that stand beside the pages
+
+
+def write_widget_files(app):
+    """Put the widgets' style and runtime where pages look for them (event builder-inited)."""
+    from lessons_lib.widgets import base
+
+    if app.builder.format != "html":
+        return
+    static = Path(app.outdir) / "_static"
+    static.mkdir(parents=True, exist_ok=True)
+    (static / "widget.css").write_text(base.widget_css(), encoding="utf-8")
+    shutil.copy(base.HERE / "runtime.js", static / "runtime.js")
+
+
+def copy_mathjax(static: Path):
+    """Copy the part of MathJax that draws TeX as HTML, with its fonts."""
+    for name in ("tex-chtml.js", "output/chtml/fonts/woff-v2"):
+        source, target = MATHJAX / name, static / "mathjax" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, dirs_exist_ok=True)
+        else:
+            shutil.copy(source, target)
+
+
+def trim_icon_fonts(static: Path, pages: list[str]):
+    """Write FontAwesome's fonts with only those icons that a page or the theme's own script names."""
+    folder = next(static.glob("vendor/fontawesome/*"))
+    css = (folder / "css" / "all.min.css").read_text(encoding="utf-8")
+    code = {
+        name: int(point, 16)
+        for names, point in re.findall(r'((?:\.fa-[\w-]+:before,?)+)\{content:"\\(\w+)"', css)
+        for name in re.findall(r"\.(fa-[\w-]+):before", names)
+    }
+    scripts = [file.read_text(encoding="utf-8") for file in static.glob("scripts/*.js")]
+    used = {name for text in pages + scripts for name in re.findall(r"\bfa-[\w-]+", text)}
+    for font in (ICONS / folder.name / "webfonts").glob("*.woff2"):
+        options = subset.Options(flavor="woff2", layout_features=[])
+        loaded = subset.load_font(str(font), options)
+        cutter = subset.Subsetter(options)
+        cutter.populate(unicodes=[code[name] for name in used if name in code])
+        cutter.subset(loaded)
+        subset.save_font(loaded, str(folder / "webfonts" / font.name), options)
+    for leftover in [*folder.glob("webfonts/*.ttf"), *folder.glob("js/*")]:
+        leftover.unlink()
+
+
+# ---------------------------------------------------------------- the finished HTML
+
+ICON_SCRIPT = re.compile(r"\s*<script[^>]*fontawesome[^>]*></script>|\s*<link rel=\"preload\"[^>]*>")
+CITATIONS = re.compile(r'<div (?=[^>]*class="citation(?:-list)?")[^>]*>')
+SEARCH_BUTTON = re.compile(r"<button (?=[^>]*search-button-field)[^>]*>")
+THEME_CHATTER = re.compile(r"console\.log\(`\[PST\][^`]*`\)")
+IMAGE = re.compile(r"<img (?![^>]*loading=)")
+
+
+def mend(page: str) -> str:
+    """Put right in one page's HTML what the theme leaves wrong.
+
+    Args:
+        page: HTML as the theme wrote it.
+
+    Returns:
+        The same page: no icon script and nothing loaded ahead of need, pictures that load when they come near, roles and labels as axe wants them.
+    """
+    page = ICON_SCRIPT.sub("", page)
+    page = CITATIONS.sub(lambda match: re.sub(r' role="[a-z-]+"', "", match[0]), page)
+    page = SEARCH_BUTTON.sub(lambda match: match[0].replace(' aria-label="Search"', ""), page)
+    return IMAGE.sub('<img loading="lazy" ', page)
+
+
+def finish(app, exception):
+    """Complete the built site (event build-finished)."""
+    if exception or app.builder.format != "html":
+        return
+    out = Path(app.outdir)
+    pages = []
+    for path in out.rglob("*.html"):
+        old = path.read_text(encoding="utf-8")
+        pages.append(mend(old))
+        if pages[-1] != old:
+            path.write_text(pages[-1], encoding="utf-8")
+    script = out / "_static" / "scripts" / "pydata-sphinx-theme.js"
+    script.write_text(THEME_CHATTER.sub("void 0", script.read_text(encoding="utf-8")), encoding="utf-8")
+    copy_mathjax(out / "_static")
+    trim_icon_fonts(out / "_static", pages)
+    if ASSETS.exists():
+        shutil.copytree(ASSETS, out / "_static" / "lessons", dirs_exist_ok=True)
+
+
+def setup(app):
+    """Register the extension."""
+    os.environ["LESSONS_STATIC"] = str(ASSETS)  # the kernels that run the notebooks inherit it
+    app.connect("builder-inited", write_widget_files)
+    app.connect("env-get-outdated", changed_pages)
+    app.connect("env-updated", restyled_pages)
+    app.connect("build-finished", finish)
+    app.add_css_file("widget.css")
+    app.add_js_file("runtime.js", loading_method="defer")
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,1 @@
+"""Widgets: one Python file and one JavaScript file each; `shared` holds what two of them need."""

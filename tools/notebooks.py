@@ -1,0 +1,89 @@
+"""Brings notebooks into their one committed form: `python -m tools.notebooks [--check | --run] FILE...`.
+
+A cell tagged `nbval-check-output` keeps its output and an execution count, because nbval compares only such cells
+and lets a checked cell without them pass unchecked. Every other cell keeps neither, so that a diff shows only
+what somebody wrote.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+
+CHECKED = "nbval-check-output"
+
+
+def normalise(text: str) -> str:
+    """Bring one notebook's text into the committed form.
+
+    Args:
+        text: an .ipynb file's content.
+
+    Returns:
+        The same notebook with outputs only in checked cells, ids in order, and no metadata of an editor.
+    """
+    notebook = nbformat.reads(text, as_version=4)
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    notebook.metadata = nbformat.from_dict({"kernelspec": kernel, "language_info": {"name": "python"}})
+    count = 0
+    for index, cell in enumerate(notebook.cells):
+        cell["id"] = f"cell-{index:03d}"
+        tags = cell.metadata.get("tags", [])
+        cell.metadata = nbformat.from_dict({"tags": sorted(tags)} if tags else {})
+        if cell.cell_type != "code":
+            cell.pop("attachments", None)
+            continue
+        cell.execution_count = None
+        if CHECKED in tags and cell.outputs:
+            count += 1
+            cell.execution_count = count
+            for output in cell.outputs:
+                if output.output_type == "execute_result":
+                    output.execution_count = count
+        else:
+            cell.outputs = []
+    return nbformat.writes(notebook, indent=1) + "\n"
+
+
+def run(path: Path) -> str:
+    """Execute a notebook where it lies, so that its checked cells get the outputs of today.
+
+    Args:
+        path: an .ipynb file.
+
+    Returns:
+        The executed notebook as text, not yet normalised.
+    """
+    notebook = nbformat.read(path, as_version=4)
+    NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(path.parent)}}).execute()
+    return nbformat.writes(notebook)
+
+
+def main() -> int:
+    """Normalise the notebooks named on the command line.
+
+    Returns:
+        1 if --check found a file to mend, else 0.
+    """
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="change nothing, name the files that are not normal")
+    parser.add_argument("--run", action="store_true", help="execute first: do this when a checked output is to change")
+    parser.add_argument("files", nargs="+", type=Path)
+    arguments = parser.parse_args()
+    stale = []
+    for path in arguments.files:
+        old = path.read_text(encoding="utf-8")
+        new = normalise(run(path) if arguments.run else old)
+        if new != old:
+            stale.append(str(path))
+            if not arguments.check:
+                path.write_text(new, encoding="utf-8")
+    if stale and arguments.check:
+        print("not in their committed form (run python -m tools.notebooks on them): " + ", ".join(stale))
+    return int(arguments.check and bool(stale))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
