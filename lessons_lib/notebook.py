@@ -3,7 +3,10 @@
 import json
 from pathlib import Path
 
+import numpy as np
+import torch
 from IPython.display import Markdown, display
+from torch import nn
 
 from lessons_lib import figures, training
 
@@ -52,3 +55,31 @@ def tell(text: str) -> None:
         text: Markdown.
     """
     display(Markdown(text))
+
+
+def claim(name: str, verdict: str, text: str) -> None:
+    """Show what became of one of the lecture's claims.
+
+    Args:
+        name: "C1" to "C8".
+        verdict: "holds", "does not hold" or "holds in part", decided by code.
+        text: Markdown; the measured figures.
+    """
+    display(Markdown(f":::{{admonition}} Measured claim {name}: {verdict}\n:class: claim\n{text}\n:::"))
+
+
+def load_weights(model: nn.Module, experiment: str, key: str) -> nn.Module:
+    """Fill a model with the weights that a recorded experiment kept.
+
+    Args:
+        model: of the architecture that was recorded.
+        experiment: its name, for example "context".
+        key: which of its networks, for example "33".
+
+    Returns:
+        The same model, in evaluation mode.
+    """
+    with np.load(RESULTS / f"{experiment}_weights.npz") as arrays:
+        state = {name: torch.from_numpy(arrays[f"{key}.{name}"]) for name in model.state_dict()}
+    model.load_state_dict(state)
+    return model.eval()

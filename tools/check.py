@@ -61,7 +61,9 @@ def main() -> int:
             start = time.monotonic()
             threads = {"OMP_NUM_THREADS": "1"} if PARALLEL[0] in command else {}
             status = subprocess.run(
-                [*command, *([f"--junitxml={report}"] if is_pytest else [])], cwd=ROOT, env=environment | threads
+                [*command, *([f"--junitxml={report}"] if is_pytest else [])],
+                cwd=ROOT,
+                env=environment | threads,
             ).returncode
             verdict = "passed" if status == 0 else "FAILED"
             if report.exists():

@@ -2,7 +2,8 @@
 
 A cell tagged `nbval-check-output` keeps its output and an execution count, because nbval compares only such cells
 and lets a checked cell without them pass unchecked. Every other cell keeps neither, so that a diff shows only
-what somebody wrote.
+what somebody wrote. Once `repository.url` is set in _config.yml, a first cell fetches the book on Colab, where
+only the notebook itself is there.
 """
 
 import argparse
@@ -10,21 +11,49 @@ import sys
 from pathlib import Path
 
 import nbformat
+import yaml
 from nbclient import NotebookClient
 
+CONFIG = Path(__file__).resolve().parents[1] / "_config.yml"
 CHECKED = "nbval-check-output"
+COLAB = """\
+# On Colab only: fetch the book, its library and its data. Anywhere else this cell does nothing.
+import sys
+
+if "google.colab" in sys.modules:
+    !git clone -q --depth 1 {address} /content/book-source
+    %pip install -q -e /content/book-source
+    %pip install -q --no-deps -r /content/book-source/requirements-files.txt
+    sys.path.insert(0, "/content/book-source")"""
 
 
-def normalise(text: str) -> str:
+def repository_address() -> str:
+    """Read the repository's address from the one place where it is set.
+
+    Returns:
+        `repository.url` of _config.yml, empty if it is not set.
+    """
+    return yaml.safe_load(CONFIG.read_text(encoding="utf-8"))["repository"]["url"]
+
+
+def normalise(text: str, address: str | None = None) -> str:
     """Bring one notebook's text into the committed form.
 
     Args:
         text: an .ipynb file's content.
+        address: of the repository, for the Colab cell; None reads it from _config.yml.
 
     Returns:
-        The same notebook with outputs only in checked cells, ids in order, and no metadata of an editor.
+        The same notebook with outputs only in checked cells, ids in order, no metadata of an editor, and the Colab
+        cell exactly if there is an address.
     """
+    address = repository_address() if address is None else address
     notebook = nbformat.reads(text, as_version=4)
+    notebook.cells = [cell for cell in notebook.cells if "colab" not in cell.metadata.get("tags", [])]
+    if address:
+        first = next(i for i, cell in enumerate(notebook.cells) if cell.cell_type == "code")
+        cell = nbformat.v4.new_code_cell(COLAB.format(address=address), metadata={"tags": ["colab", "remove-cell"]})
+        notebook.cells.insert(first, cell)
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     notebook.metadata = nbformat.from_dict({"kernelspec": kernel, "language_info": {"name": "python"}})
     count = 0

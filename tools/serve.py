@@ -51,7 +51,10 @@ if __name__ == "__main__":
     arguments = parser.parse_args()
     with open_server(arguments.port) as server:
         if not arguments.check:
-            print(f"\nThe book is served until you press Ctrl+C. Read it at\nhttp://127.0.0.1:{server.server_port}", flush=True)
+            print(
+                f"\nThe book is served until you press Ctrl+C. Read it at\nhttp://127.0.0.1:{server.server_port}",
+                flush=True,
+            )
             try:
                 server.serve_forever()
             except KeyboardInterrupt:

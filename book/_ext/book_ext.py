@@ -1,8 +1,8 @@
 """What the book adds to Sphinx: pages know what they depend on, widgets find their files, nothing asks the network.
 
-The finished HTML is mended in three places where the theme's own output falls short: FontAwesome's JavaScript
-(1.5 MB on every page) goes, since the style sheet draws the same icons; its fonts are cut down to the icons in use;
-and three accessibility defects are put right.
+The finished HTML is mended where the theme's own output falls short: FontAwesome's JavaScript (1.5 MB on every page)
+goes, since the style sheet draws the same icons; its fonts are cut down to the icons in use; three accessibility
+defects are put right; and the theme no longer talks to the console.
 """
 
 import ast
@@ -23,6 +23,12 @@ ASSETS = ROOT / "_build" / "lessons"
 THEME = Path(importlib.util.find_spec("pydata_sphinx_theme").origin).parent / "theme" / "pydata_sphinx_theme"
 ICONS = THEME / "static" / "vendor" / "fontawesome"
 MATHJAX = Path(importlib.util.find_spec("sphinx-mathjax-offline").origin).parent / "static" / "mathjax"
+
+
+def drop_launch_buttons(app, config):
+    """Offer Colab and Binder only once the repository's address is set; the theme fails on none (config-inited)."""
+    if not config.html_theme_options.get("repository_url"):
+        config.html_theme_options["launch_buttons"] = {}
 
 
 # ---------------------------------------------------------------- which page depends on which file
@@ -46,9 +52,11 @@ def imported_files(code: str) -> set[Path]:
             names.update(f"{node.module}.{alias.name}" for alias in node.names)
     files = set()
     for name in names:
-        if name.split(".")[0] == "lessons_lib":
-            path = ROOT.joinpath(*name.split("."))
-            files.update(file for file in (path.with_suffix(".py"), path / "__init__.py") if file.exists())
+        parts = name.split(".")
+        if parts[0] == "lessons_lib":
+            path = ROOT.joinpath(*parts)
+            packages = [ROOT.joinpath(*parts[:depth]) / "__init__.py" for depth in range(1, len(parts) + 1)]
+            files.update(file for file in (path.with_suffix(".py"), *packages) if file.exists())
     return files
 
 
@@ -60,7 +68,8 @@ def dependencies(notebook: Path) -> set[Path]:
 
     Returns:
         The modules of lessons_lib that it imports, directly or not; the JavaScript of every widget among them, with
-        all shared scripts; every result file whose name stands in quotes in the notebook or in such a module.
+        all shared scripts; every file NAME.* and NAME_*.* of a recorded experiment whose NAME stands in quotes in the
+        notebook or in such a module.
     """
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     lines = [line for cell in cells if cell["cell_type"] == "code" for line in "".join(cell["source"]).splitlines()]
@@ -77,9 +86,12 @@ def dependencies(notebook: Path) -> set[Path]:
         scripts = [file.with_suffix(".js") for file in found if file.parent == widgets]
         found.update(file for file in scripts if file.exists())
         found.update(file for file in (widgets / "shared").iterdir() if file.suffix == ".js")
-    for result in RESULTS.iterdir():
-        if any(f'"{result.stem}"' in text or f'"{result.name}"' in text for text in texts):
-            found.add(result)
+    quoted = {word for text in texts for word in re.findall(r'"(\w+)"', text)}
+    found.update(
+        result
+        for result in RESULTS.iterdir()
+        if any(result.stem == word or result.stem.startswith(f"{word}_") for word in quoted)
+    )
     return found
 
 
@@ -167,7 +179,8 @@ def trim_icon_fonts(static: Path, pages: list[str]):
 ICON_SCRIPT = re.compile(r"\s*<script[^>]*fontawesome[^>]*></script>|\s*<link rel=\"preload\"[^>]*>")
 CITATIONS = re.compile(r'<div (?=[^>]*class="citation(?:-list)?")[^>]*>')
 SEARCH_BUTTON = re.compile(r"<button (?=[^>]*search-button-field)[^>]*>")
-THEME_CHATTER = re.compile(r"console\.log\(`\[PST\][^`]*`\)")
+SIDEBAR = re.compile(r'<div (?=class="bd-sidebar-primary)')
+THEME_CHATTER = re.compile(r"console\.log\(([`\"])\[(?:PST|SBT)\].*?\1\)")
 IMAGE = re.compile(r"<img (?![^>]*loading=)")
 
 
@@ -178,11 +191,14 @@ def mend(page: str) -> str:
         page: HTML as the theme wrote it.
 
     Returns:
-        The same page: no icon script and nothing loaded ahead of need, pictures that load when they come near, roles and labels as axe wants them.
+        The same page: no icon script, nothing loaded ahead of need, pictures that load when they come near, no chatter
+        in the console, roles and labels as axe wants them.
     """
     page = ICON_SCRIPT.sub("", page)
     page = CITATIONS.sub(lambda match: re.sub(r' role="[a-z-]+"', "", match[0]), page)
     page = SEARCH_BUTTON.sub(lambda match: match[0].replace(' aria-label="Search"', ""), page)
+    page = SIDEBAR.sub('<div role="region" aria-label="Contents" ', page)
+    page = THEME_CHATTER.sub("void 0", page)
     return IMAGE.sub('<img loading="lazy" ', page)
 
 
@@ -197,8 +213,8 @@ def finish(app, exception):
         pages.append(mend(old))
         if pages[-1] != old:
             path.write_text(pages[-1], encoding="utf-8")
-    script = out / "_static" / "scripts" / "pydata-sphinx-theme.js"
-    script.write_text(THEME_CHATTER.sub("void 0", script.read_text(encoding="utf-8")), encoding="utf-8")
+    for script in (out / "_static" / "scripts").glob("*.js"):
+        script.write_text(THEME_CHATTER.sub("void 0", script.read_text(encoding="utf-8")), encoding="utf-8")
     copy_mathjax(out / "_static")
     trim_icon_fonts(out / "_static", pages)
     if ASSETS.exists():
@@ -208,6 +224,7 @@ def finish(app, exception):
 def setup(app):
     """Register the extension."""
     os.environ["LESSONS_STATIC"] = str(ASSETS)  # the kernels that run the notebooks inherit it
+    app.connect("config-inited", drop_launch_buttons)
     app.connect("builder-inited", write_widget_files)
     app.connect("env-get-outdated", changed_pages)
     app.connect("env-updated", restyled_pages)

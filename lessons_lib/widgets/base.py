@@ -216,21 +216,28 @@ class LessonWidget(anywidget.AnyWidget):
         code = f'"use strict";(function(){{\n{bundle(self.name)}\nLessonWidgets.register("{self.name}", {{ render }});\n}})();\n'
         script = keep(code.encode(), self.name, ".js")
         state = json.dumps(_externalise(self.state(), self.name), sort_keys=True, separators=(",", ":"))
-        alt = html.escape(self.alt, quote=True)
+        return (
+            f'<figure class="lesson-widget" data-widget="{self.name}" data-script="{script}" data-state="loading" '
+            f'aria-label="{html.escape(self.title, quote=True)}">{self.fallback_html()}'
+            f'<script type="application/json">{state.replace("</", "<" + chr(92) + "/")}</script></figure>'
+        )
+
+    def fallback_html(self) -> str:
+        """Describe the widget for print and for where no script runs: here its still, and a sentence that it moves.
+
+        Returns:
+            HTML; the element with the class `lesson-still` goes away once the widget is ready.
+        """
         still = self.still()
         picture = ""
         if still is not None:
             width, height = (round(72 * side) for side in still.get_size_inches())
             source = "../_static/lessons/" + keep(figure_png(still), self.name, ".png")
-            picture = (
-                f'<img class="lesson-still" src="{source}" alt="{alt}" width="{width}" height="{height}" loading="lazy">'
-            )
-        return (
-            f'<figure class="lesson-widget" data-widget="{self.name}" data-script="{script}" data-state="loading" '
-            f'aria-label="{html.escape(self.title, quote=True)}">{picture}'
-            f'<script type="application/json">{state.replace("</", "<" + chr(92) + "/")}</script>'
-            f"<noscript><p>{html.escape(self.title)}: this figure moves where JavaScript runs.</p></noscript></figure>"
-        )
+            alt = html.escape(self.alt, quote=True)
+            size = f'width="{width}" height="{height}"'
+            picture = f'<img class="lesson-still" src="{source}" alt="{alt}" {size} loading="lazy">'
+        words = f"{html.escape(self.title)}: this figure moves where JavaScript runs."
+        return f"{picture}<noscript><p>{words}</p></noscript>"
 
 
 def widget_css() -> str:

@@ -42,14 +42,15 @@
 
   async function mount(figure) {
     const name = figure.dataset.widget;
+    const el = document.createElement("div");
     try {
       const widget = await load(name, figure.dataset.script);
       const model = createModel(resolve(JSON.parse(figure.querySelector("script").textContent)));
-      const el = document.createElement("div");
       figure.append(el);
       await widget.render({ model, el });
       figure.dataset.state = "ready";
     } catch (error) {
+      el.remove();
       figure.dataset.state = "error";
       const sentence = document.createElement("p");
       sentence.setAttribute("role", "alert");

@@ -28,16 +28,20 @@ export function decodeMap(text) {
 
 /** Stack of canvases of `rows` x `columns` pixels with a cursor. Call `layer()` for a canvas context of that size;
     `onmove({ row, column })` is told when the reader points at another pixel (with `hover`, without pressing);
+    it goes from pixel to pixel or, with `step`, to every step-th row and column.
     `update({ row, column, window })` draws the cursor as a frame of `window` pixels round the pixel. */
-export function pixelPicture({ rows, columns, label, onmove, hover = false }) {
+export function pixelPicture({ rows, columns, label, onmove, hover = false, step = 1 }) {
   const stack = h("div", { class: "lesson-pixels", style: `aspect-ratio: ${columns} / ${rows}` });
   const frame = h("div", { class: "lesson-cursor", hidden: true });
   const at = { row: 0, column: 0 };
   if (onmove) {
     Object.entries({ tabindex: 0, role: "application", "aria-label": label + " Move with the arrow keys, with Shift by 8.",
       "data-lm-suppress-shortcuts": "true" }).forEach(([key, value]) => stack.setAttribute(key, value));
-    const move = (row, column) => onmove({
-      row: Math.min(rows - 1, Math.max(0, row)), column: Math.min(columns - 1, Math.max(0, column)) });
+    const snap = (at, count) => step * Math.min(Math.floor((count - 1) / step), Math.max(0, Math.round(at / step)));
+    const move = (row, column) => {
+      Object.assign(at, { row: snap(row, rows), column: snap(column, columns) }); // at once: keys may outrun the redrawing
+      onmove({ ...at });
+    };
     stack.addEventListener("pointermove", (event) => { if (hover || event.buttons) point(event); });
     stack.addEventListener("pointerdown", point);
     function point(event) {
@@ -45,8 +49,8 @@ export function pixelPicture({ rows, columns, label, onmove, hover = false }) {
       move(Math.floor((event.clientY - box.top) / box.height * rows), Math.floor((event.clientX - box.left) / box.width * columns));
     }
     stack.addEventListener("keydown", (event) => {
-      const step = event.shiftKey ? 8 : 1;
-      const moves = { ArrowUp: [-step, 0], ArrowDown: [step, 0], ArrowLeft: [0, -step], ArrowRight: [0, step] };
+      const far = event.shiftKey ? 8 * step : step;
+      const moves = { ArrowUp: [-far, 0], ArrowDown: [far, 0], ArrowLeft: [0, -far], ArrowRight: [0, far] };
       if (!moves[event.key]) return;
       event.preventDefault();
       move(at.row + moves[event.key][0], at.column + moves[event.key][1]);

@@ -1,0 +1,1 @@
+"""Checkers of the exercises: they judge an answer and name its mistake."""

@@ -1,0 +1,1 @@
+"""Data, one file a source: drawn scenes, photographs, nuclei."""

@@ -1,0 +1,236 @@
+"""Segmentation metrics: the confusion matrix first, the scores computed from counts over the whole data set.
+
+Void: pixels whose true class is `ignore_index` count nowhere, whatever is predicted there.
+Absent classes: a class in neither truth nor prediction has no score and is left out of means; a class that is
+only predicted, or only missed, scores 0 and counts.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+def confusion_matrix(true: Tensor, predicted: Tensor, num_classes: int, ignore_index: int = 255) -> Tensor:
+    """Count the pixels of each pair (true class, predicted class).
+
+    Void: pixels whose true class is `ignore_index` are left out; their prediction may be any number.
+    Absent classes: have a row and a column of zeros. Matrices of parts of a data set add up to its matrix.
+
+    Args:
+        true: integer class_ids of any shape, such as (B, H, W).
+        predicted: integer class_ids of the same shape and device.
+        num_classes: number of classes K.
+        ignore_index: class_id of void pixels.
+
+    Returns:
+        int64 (K, K) in px, rows = true class, columns = predicted class, on the device of `true`.
+
+    Raises:
+        ValueError: if the shapes differ, or a class_id outside 0 .. K - 1 counts.
+        TypeError: if a tensor does not hold integers.
+
+    Example:
+        >>> true = torch.tensor([[0, 0, 1], [1, 1, 255]])
+        >>> predicted = torch.tensor([[0, 1, 1], [1, 1, 0]])
+        >>> confusion_matrix(true, predicted, num_classes=2)
+        tensor([[1, 1],
+                [0, 3]])
+    """
+    true, predicted, valid = _checked(true, predicted, num_classes, ignore_index)
+    pairs = true[valid] * num_classes + predicted[valid]
+    counts = torch.bincount(pairs, minlength=num_classes**2)
+    return counts.reshape(num_classes, num_classes)
+
+
+def pixel_accuracy(confusion: Tensor) -> float:
+    """Share of pixels whose class is predicted right.
+
+    Void: not in the matrix, so not counted. Absent classes: have no pixels and change nothing.
+
+    Args:
+        confusion: (K, K) from `confusion_matrix`.
+
+    Returns:
+        Accuracy in [0, 1]; nan if the matrix holds no pixel.
+
+    Example:
+        >>> pixel_accuracy(torch.tensor([[1, 1], [0, 3]]))
+        0.8
+    """
+    confusion = confusion.cpu().double()
+    return (confusion.trace() / confusion.sum()).item()
+
+
+def iou(confusion: Tensor) -> Tensor:
+    """Intersection over union of each class, over all pixels of the data set.
+
+    Void: not in the matrix, so not counted.
+    Absent classes: nan for a class in neither truth nor prediction; 0 for a class in only one of them.
+
+    Args:
+        confusion: (K, K) from `confusion_matrix`.
+
+    Returns:
+        float64 (K,) in [0, 1] or nan, on the CPU.
+
+    Example:
+        >>> iou(torch.tensor([[1, 1, 0], [0, 3, 0], [0, 0, 0]]))
+        tensor([0.5000, 0.7500,    nan], dtype=torch.float64)
+    """
+    intersection, true, predicted = _areas(confusion)
+    return intersection / (true + predicted - intersection)
+
+
+def mean_iou(confusion: Tensor) -> float:
+    """Mean of the classes' IoU.
+
+    Void: not in the matrix, so not counted.
+    Absent classes: a class in neither truth nor prediction is left out of the mean; a class in only one of
+    them counts as 0.
+
+    Args:
+        confusion: (K, K) from `confusion_matrix`.
+
+    Returns:
+        Mean IoU in [0, 1]; nan if the matrix holds no pixel.
+
+    Example:
+        >>> mean_iou(torch.tensor([[1, 1, 0], [0, 3, 0], [0, 0, 0]]))
+        0.625
+    """
+    return iou(confusion).nanmean().item()
+
+
+def dice(confusion: Tensor) -> float:
+    """Mean of the classes' Dice coefficient: twice the intersection over the sum of both areas.
+
+    Void: not in the matrix, so not counted.
+    Absent classes: a class in neither truth nor prediction is left out of the mean; a class in only one of
+    them counts as 0.
+
+    Args:
+        confusion: (K, K) from `confusion_matrix`.
+
+    Returns:
+        Mean Dice in [0, 1]; nan if the matrix holds no pixel.
+
+    Example:
+        >>> round(dice(torch.tensor([[1, 1, 0], [0, 3, 0], [0, 0, 0]])), 4)
+        0.7619
+    """
+    intersection, true, predicted = _areas(confusion)
+    return (2 * intersection / (true + predicted)).nanmean().item()
+
+
+def boundary_f_score(
+    true: Tensor, predicted: Tensor, num_classes: int, tolerance: int = 1, ignore_index: int = 255
+) -> float:
+    """Mean over the classes of the F-score of their boundaries, F = 2PR / (P + R), over the whole data set.
+
+    A boundary pixel of a class has a pixel of another class directly above, below, left or right of it; the
+    image's edge makes no boundary. P is the share of predicted boundary pixels, R the share of true ones,
+    with a boundary pixel of the same class in the other map at most `tolerance` px away in rows and in columns
+    (Chebyshev distance). P and R count the pixels of all images together; Csurka et al. average over images.
+
+    Void: is no class and makes no boundary, in either map; its pixels count nowhere.
+    Absent classes: a class with no boundary in truth nor prediction is left out of the mean; a class with one
+    in only one of them counts as 0.
+
+    Args:
+        true: integer class_ids (B, H, W).
+        predicted: integer class_ids (B, H, W), on the same device.
+        num_classes: number of classes K.
+        tolerance: largest distance of a match in px, at least 0.
+        ignore_index: class_id of void pixels.
+
+    Returns:
+        Mean F-score in [0, 1]; nan if no class has a boundary.
+
+    Raises:
+        ValueError: if the shapes differ or are not (B, H, W), a class_id outside 0 .. K - 1 counts, or the
+            tolerance is negative.
+        TypeError: if a tensor does not hold integers.
+
+    Source:
+        Csurka, Larlus and Perronnin, "What is a good evaluation measure for semantic segmentation?", BMVC
+        2013;
+        Perazzi et al., "A Benchmark Dataset and Evaluation Methodology for Video Object Segmentation",
+        CVPR 2016, measure F.
+
+    Example:
+        >>> true = torch.tensor([[[0, 0, 1, 1, 1, 1]]])
+        >>> predicted = torch.tensor([[[0, 0, 0, 0, 1, 1]]])
+        >>> [boundary_f_score(true, predicted, num_classes=2, tolerance=px) for px in (0, 1, 2)]
+        [0.0, 0.0, 1.0]
+    """
+    if true.ndim != 3:
+        raise ValueError(
+            f"class_ids must be (B, H, W); got shape {tuple(true.shape)}; reshape true and predicted"
+        )
+    if tolerance < 0:
+        raise ValueError(f"tolerance must be at least 0 px; got {tolerance}; use 0 for exact matches")
+    true, predicted, valid = _checked(true, predicted, num_classes, ignore_index)
+    true_edge, predicted_edge = _edge(true, valid), _edge(predicted, valid)
+    scores = []
+    for class_id in range(num_classes):
+        true_boundary = true_edge & (true == class_id)
+        predicted_boundary = predicted_edge & (predicted == class_id)
+        true_count, predicted_count = true_boundary.sum().item(), predicted_boundary.sum().item()
+        if true_count == predicted_count == 0:
+            continue
+        recall = (true_boundary & _widen(predicted_boundary, tolerance)).sum().item() / max(true_count, 1)
+        precision = (predicted_boundary & _widen(true_boundary, tolerance)).sum().item() / max(
+            predicted_count, 1
+        )
+        scores.append(2 * precision * recall / (precision + recall) if precision + recall else 0.0)
+    return sum(scores) / len(scores) if scores else float("nan")
+
+
+def _checked(
+    true: Tensor, predicted: Tensor, num_classes: int, ignore_index: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Check the class_ids; return both as int64 and the mask of the pixels that are not void."""
+    if true.shape != predicted.shape:
+        raise ValueError(
+            f"true and predicted must have one shape; got {tuple(true.shape)} and {tuple(predicted.shape)}; "
+            f"predict one class_id for each pixel of true"
+        )
+    for name, class_ids in (("true", true), ("predicted", predicted)):
+        if class_ids.is_floating_point() or class_ids.dtype == torch.bool:
+            raise TypeError(
+                f"{name} must hold integer class_ids; got {class_ids.dtype}; logits need .argmax(1), "
+                f"a mask needs .long()"
+            )
+    true, predicted = true.long(), predicted.long()
+    valid = true != ignore_index
+    for name, class_ids in (("true", true), ("predicted", predicted)):
+        wrong = class_ids[valid & ((class_ids < 0) | (class_ids >= num_classes))]
+        if len(wrong):
+            raise ValueError(
+                f"{name} must be in 0 .. {num_classes - 1} where true is not void; got {wrong[0]}; correct "
+                f"num_classes, relabel, or give void pixels the ignore_index {ignore_index} in true"
+            )
+    return true, predicted, valid
+
+
+def _areas(confusion: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Px of intersection, truth and prediction of each class: float64 (K,), on the CPU as MPS has none."""
+    confusion = confusion.cpu().double()
+    return confusion.diagonal(), confusion.sum(1), confusion.sum(0)
+
+
+def _edge(class_ids: Tensor, valid: Tensor) -> Tensor:
+    """Mask (B, H, W) of pixels with a direct neighbour of another class, both of them valid."""
+    edge = torch.zeros_like(valid)
+    for axis in (1, 2):
+        pairs = class_ids.shape[axis] - 1
+        first, second = class_ids.narrow(axis, 0, pairs), class_ids.narrow(axis, 1, pairs)
+        differs = (first != second) & valid.narrow(axis, 0, pairs) & valid.narrow(axis, 1, pairs)
+        edge.narrow(axis, 0, pairs).logical_or_(differs)
+        edge.narrow(axis, 1, pairs).logical_or_(differs)
+    return edge
+
+
+def _widen(mask: Tensor, distance: int) -> Tensor:
+    """Mask (B, H, W) of pixels at most `distance` px in rows and in columns from one of the mask."""
+    return functional.max_pool2d(mask.float(), 2 * distance + 1, stride=1, padding=distance) > 0
