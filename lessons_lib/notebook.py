@@ -1,6 +1,7 @@
 """What a notebook's first cell needs: one seed and one style, recorded results, sentences made by code."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,36 @@ def tell(text: str) -> None:
         text: Markdown.
     """
     display(Markdown(text))
+
+
+def tell_table(columns: Sequence[str], rows: Sequence[Sequence], after: str = "") -> None:
+    """Show a table whose entries come from code.
+
+    Args:
+        columns: the heads.
+        rows: one entry a column; what is not text is shown by `str`.
+        after: Markdown below the table.
+    """
+    lines = [columns, ["---"] * len(columns), *rows]
+    tell("\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines) + f"\n\n{after}")
+
+
+def low_high(spread: dict, digits: int = 2) -> str:
+    """Word a recorded spread.
+
+    Args:
+        spread: with the keys mean, lowest and highest.
+        digits: after the point.
+
+    Returns:
+        The mean, and in brackets the lowest and the highest seed.
+
+    Example:
+        >>> low_high({"mean": 0.5, "lowest": 0.42, "highest": 0.61})
+        '0.50 (0.42 to 0.61)'
+    """
+    mean, lowest, highest = (f"{spread[key]:.{digits}f}" for key in ("mean", "lowest", "highest"))
+    return f"{mean} ({lowest} to {highest})"
 
 
 def claim(name: str, verdict: str, text: str) -> None:

@@ -132,6 +132,13 @@ def test_a_real_chapter_depends_on_what_it_imports():
     assert {"lessons_lib/notebook.py", "lessons_lib/palette.py", "lessons_lib/widgets/shared/card.js"} <= names
 
 
+@pytest.mark.parametrize(("address", "buttons"), [("", {}), ("https://github.com/example/book", {"colab_url": "x"})])
+def test_launch_buttons_wait_for_an_address(address, buttons):
+    options = {"repository_url": address, "launch_buttons": {"colab_url": "x"}}
+    book_ext.drop_launch_buttons(None, SimpleNamespace(html_theme_options=options))
+    assert options["launch_buttons"] == buttons
+
+
 # ---------------------------------------------------------------- mend
 
 

@@ -15,7 +15,7 @@ FLOORS = (
     ("data", "metrics", "losses"),
     ("models",),
     ("training",),
-    ("figures", "widgets"),
+    ("widgets", "figures"),
     ("checks", "notebook"),
 )
 ORDER = [unit for floor in FLOORS for unit in floor]

@@ -1,4 +1,7 @@
-"""Colab and Binder buttons appear once the repository's address is set in its one place, and lead to the notebook."""
+"""Colab and Binder buttons appear once the repository's address is set in its one place, and lead to the notebook.
+
+That they are absent as long as the address is empty is seen on the built book, in tests/browser/test_site.py.
+"""
 
 import os
 import re
@@ -8,7 +11,6 @@ import sys
 from pathlib import Path
 
 import nbformat
-import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -41,6 +43,5 @@ def build(folder, address):
     return re.findall(r'href="(https?://[^"]*(?:tiny|github\.com)[^"]*)"', page)
 
 
-@pytest.mark.parametrize(("address", "links"), [("https://github.com/example/book", {COLAB, BINDER}), ("", set())])
-def test_buttons_follow_the_address(tmp_path, address, links):
-    assert set(build(tmp_path, address)) == links
+def test_buttons_lead_to_the_notebook(tmp_path):
+    assert set(build(tmp_path, "https://github.com/example/book")) == {COLAB, BINDER}

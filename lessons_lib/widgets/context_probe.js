@@ -104,7 +104,8 @@ async function render({ model, el }) {
     build({ picture, controls, set }) {
       const patch = enlargement();
       const places = images.map((image, scene) => {
-        const place = pixelPicture({ rows, columns, step, label: "The scene.", onmove: (pixel) => set({ ...pixel, guess: "" }) });
+        const place = pixelPicture({ rows, columns, step, label: "The scene.",
+          onmove: (pixel) => set({ ...pixel, guess: "" }) });
         place.prepend(h("img", { src: scenes[scene].image, alt: "" }));
         return place;
       });
@@ -130,10 +131,14 @@ async function render({ model, el }) {
         patch.update(images[scene], row, column, window);
         places[scene].update({ row, column, window });
         seen.textContent = `Row ${row}, column ${column}: ${square(window)} = ${window * window} of ${rows * columns} pixels`;
-        asked.textContent = revealed ? `The network that sees ${square(window)} px believes:` : "Which class is the pixel in the middle?";
+        asked.textContent = revealed ? `The network that sees ${square(window)} px believes:`
+          : "Which class is the pixel in the middle?";
         strip.update({ window, revealed, beliefs, truth });
         classes.update({ revealed, levels, guess, truth });
-        if (!revealed) return `You see ${square(window)} pixels; the pixel in question is in the middle. Widen the window as far as you need, then guess.`;
+        if (!revealed) {
+          return `You see ${square(window)} pixels; the pixel in question is in the middle. `
+            + "Widen the window as far as you need, then guess.";
+        }
         return `${guess ? `You: ${guess}. ` : ""}Network at ${window} px: ${names[first]}, ${percent(levels[first])}. Truth: ${truth}. `
           + lesson(windows, beliefs.map((each) => names[greatest(each)] === truth));
       };

@@ -1,7 +1,5 @@
 """The context probe: guess a pixel's class through a small window, then see what trained classifiers believe."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import traitlets
 from matplotlib.figure import Figure
@@ -22,8 +20,7 @@ class ContextProbe(LessonWidget):
             and column, starting with the first.
         windows: N sides of windows, px, from small to large.
         class_names: K names that have a colour in `palette.COLORS`.
-        **state: of the first frame, where it is not the default: scene, row, column, window, revealed, title, alt.
-            Without scene, row and column it is the most telling pixel of the first scene.
+        **state: of the first frame: scene, row, column (else the most telling pixel), window, revealed, title, alt.
 
     Raises:
         ValueError: beliefs fit neither scenes nor windows nor classes, are no probabilities, or are too many.
@@ -52,7 +49,7 @@ class ContextProbe(LessonWidget):
     guess = traitlets.Unicode("").tag(sync=True)
     revealed = traitlets.Bool(False).tag(sync=True)
 
-    def __init__(self, scenes: Sequence[tuple], beliefs: np.ndarray, windows, class_names, **state):
+    def __init__(self, scenes: list[tuple], beliefs: np.ndarray, windows, class_names, **state):
         self.images = [image for image, _ in scenes]
         truths = [class_ids[::STEP, ::STEP] for _, class_ids in scenes]
         wanted = (len(scenes), len(windows), *truths[0].shape, len(class_names))
@@ -65,7 +62,6 @@ class ContextProbe(LessonWidget):
             raise ValueError(f"a page carries at most {MOST_TEXT} beliefs: got {beliefs.size}; give fewer scenes")
         best = [telling_pixels(truth, belief) for truth, belief in zip(truths, beliefs)]
         pixels = [[i, row * STEP, column * STEP] for turn in zip(*best) for i, (row, column) in enumerate(turn)]
-        scene, row, column = pixels[0]
         states = [
             {
                 "image": picture_uri(image),
@@ -75,7 +71,7 @@ class ContextProbe(LessonWidget):
             }
             for (image, class_ids), truth, belief in zip(scenes, truths, beliefs)
         ]
-        first = {"pixels": pixels, "scene": scene, "row": row, "column": column, "window": windows[:2][-1]}
+        first = {"pixels": pixels, "window": windows[:2][-1]} | dict(zip(("scene", "row", "column"), pixels[0]))
         super().__init__(scenes=states, windows=list(windows), class_names=list(class_names), **first | state)
 
     @traitlets.validate("row", "column", "window")

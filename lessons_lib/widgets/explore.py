@@ -30,7 +30,11 @@ class Explore(LessonWidget):
     first = traitlets.Instance(Figure)
 
     def still(self) -> Figure:
-        """Return the figure of the first state."""
+        """Give the figure of the first state.
+
+        Returns:
+            What the function drew.
+        """
         return self.first
 
 
@@ -79,19 +83,15 @@ def explore(function: Callable, *, start: dict | None = None, **controls) -> Exp
             display(Image(figure_png(figure), width=72 * figure.get_figwidth(), alt=sentence))
             print(sentence)
 
-        sliders = {
-            key: SelectionSlider(options=column, value=first[key], description=labels[key])
-            for key, column in values.items()
-        }
-        return interactive(show, **sliders)
+        knobs = {key: SelectionSlider(options=values[key], value=first[key], description=labels[key]) for key in first}
+        return interactive(show, **knobs)
     answers = [_answer(function, setting) for setting in settings]
-    pictures = [base64.b64encode(figure_png(figure)).decode() for figure, _ in answers]
     figure, alt = answers[settings.index(first)]
     return Explore(
         title=(inspect.getdoc(function) or function.__name__).splitlines()[0],
         alt=alt,
         controls=[{"label": labels[key], "options": list(map(str, column))} for key, column in values.items()],
-        pictures=[f"data:image/png;base64,{picture}" for picture in pictures],
+        pictures=["data:image/png;base64," + base64.b64encode(figure_png(drawn)).decode() for drawn, _ in answers],
         sentences=[sentence for _, sentence in answers],
         position=[column.index(first[key]) for key, column in values.items()],
         size=[round(72 * side) for side in figure.get_size_inches()],

@@ -42,19 +42,21 @@ function formula() {
   const cell = (name) => h("span", { "data-variable": name });
   const cells = { done: cell("done"), all: cell(), times: cell("done"), side: cell("window"), values: cell(), most: cell(),
     again: cell("done"), each: cell(), spent: cell(), once: cell(), ratio: cell(), layers: cell() };
-  const bars = { spent: h("i", { class: "lesson-bar" }), once: h("i", { class: "lesson-bar" }) };
-  const line = (name, value, bar = "") => h("div", {}, h("dt", {}, name), h("dd", {}, ...value), bar);
-  const list = h("dl", { class: "lesson-sums lesson-formula" },
+  const bar = () => h("dd", { class: "lesson-bar", "aria-hidden": "true" });
+  const bars = { spent: bar(), once: bar() };
+  const line = (name, value, ...more) => h("div", {}, h("dt", {}, name), h("dd", {}, ...value), ...more);
+  const lines = (...children) => h("dl", { class: "lesson-sums lesson-formula" }, ...children);
+  const reads = lines(
     line("windows so far", [cells.done, " of ", cells.all]),
     line("pixel values read", [cells.times, " × ", cells.side, "² = ", h("b", {}, cells.values)]),
-    line("most often read pixel", [h("b", {}, cells.most)]),
-    h("div", {}, h("dt", { class: "lesson-sums-title" }, "Multiplications")),
+    line("most often read pixel", [h("b", {}, cells.most)]));
+  const costs = lines(
     line("window by window", [cells.again, " × ", cells.each, " = ", h("b", {}, cells.spent)], bars.spent),
     line("one pass, all windows at once", [h("b", {}, cells.once)], bars.once),
     line("ratio so far", [h("b", { class: "lesson-ratio" }, cells.ratio)]));
   const note = h("p", { class: "lesson-recorded" }, "Both run the same network: ", cells.layers, ".");
   return {
-    nodes: [list, note],
+    nodes: [reads, h("p", { class: "lesson-sums-title" }, "Multiplications"), costs, note],
     update({ done, window, total, most, each, once, width }) {
       const sides = Array.from({ length: (window - 1) / 2 }, (_, layer) => window - 2 - 2 * layer);
       const texts = { done: whole(done), all: whole(total), times: whole(done), side: window, values: whole(done * window * window), most,

@@ -61,6 +61,8 @@ def test_telling_pixels_are_missed_by_small_windows_and_known_to_large_ones():
     beliefs[:3, 8, 3], beliefs[4:, 8, 3] = (0.1, 0.9), (0.95, 0.05)
     beliefs[:3, 2, 9], beliefs[4:, 2, 9] = (0.2, 0.8), (0.9, 0.1)
     assert telling_pixels(class_ids, beliefs)[:2] == [[8, 3], [2, 9]]
+    beliefs[:, 0, 5] = beliefs[:, 8, 3]
+    assert [0, 5] not in telling_pixels(class_ids, beliefs), "at the rim the place tells too much"
     class_ids[8, 3] = 255  # nobody knows
     assert telling_pixels(class_ids, beliefs)[0] == [2, 9]
 

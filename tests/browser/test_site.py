@@ -8,6 +8,7 @@ from axe_playwright_python.sync_playwright import Axe
 
 from tests.browser.conftest import HTML, ROOT
 from tools.bench_site import pages, weigh
+from tools.notebooks import repository_address
 
 PAGES = pages()
 NOTEBOOKS = [name for name in PAGES if (ROOT / f"{name}.ipynb").exists()]
@@ -82,7 +83,8 @@ def test_it_is_within_its_weight(site, new_page, name):
 @pytest.mark.parametrize("name", PAGES)
 def test_pictures_speak_and_come_when_needed(site, page, name):
     visit(page, f"{site}/{name}.html")
-    pictures = page.evaluate("""() => [...document.querySelectorAll("article img:not(.lesson-card img)")].map((image) => ({
+    pictures = page.evaluate("""() => [...document.querySelectorAll("article img")]
+      .filter((image) => !image.closest(".lesson-card")).map((image) => ({
       alt: image.alt, lazy: image.loading === "lazy", below: image.getBoundingClientRect().top > innerHeight,
       captioned: Boolean(image.closest("figure.lesson-widget, figure:has(figcaption)")) }))""")
     for picture in pictures:
@@ -106,6 +108,14 @@ def test_the_notebook_can_be_downloaded(site, page, name):
     link = page.locator(".dropdown-download-buttons a[href$='.ipynb']")
     assert link.get_attribute("href").endswith(f"_sources/{name}.ipynb")
     assert page.request.get(link.evaluate("(link) => link.href")).json()["nbformat"] == 4
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_launch_buttons_are_there_exactly_if_the_repository_has_an_address(site, page, name):
+    page.goto(f"{site}/{name}.html")
+    links = page.locator(".dropdown-launch-buttons a").evaluate_all("links => links.map((link) => link.href)")
+    assert len(links) == (2 if repository_address() else 0)
+    assert all(link.endswith(f"{name}.ipynb") for link in links)
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)

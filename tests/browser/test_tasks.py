@@ -140,7 +140,7 @@ def test_colours_are_those_of_the_palette(widget_page, task):
     np.testing.assert_allclose(np.reshape(painted, (8, 12, 4)), expected, atol=1)
 
 
-def test_the_first_frame_points_at_one_of_two_that_touch(widget_page):
+def test_the_first_frame_points_at_one_of_several(widget_page):
     picture = blocks()
     picture.class_ids[6:, :], picture.instance_ids[6:, :] = 5, 4  # a dog, larger than any cow but alone
     page = widget_page(lambda: Tasks([picture]))
