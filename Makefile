@@ -4,6 +4,7 @@ PORT ?= 8000
 BIN := .venv/bin
 READY := .venv/ready
 BOOK := $(BIN)/jupyter-book build . -W -n --keep-going
+export OMP_WAIT_POLICY ?= passive
 
 .DEFAULT_GOAL := help
 .PHONY: help serve html test lab experiment bench-site clean

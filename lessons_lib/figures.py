@@ -72,13 +72,13 @@ def show(figure: Figure, alt: str, caption: str) -> None:
         raise ValueError(
             f"every figure has a text alternative and a caption: got alt {alt!r} and caption {caption!r}; write both"
         )
-    png = base.figure_png(figure)
+    picture = base.figure_webp(figure)
     width, height = (round(72 * side) for side in figure.get_size_inches())
     plt.close(figure)
     if base.static_folder() is None:
-        source = "data:image/png;base64," + base64.b64encode(png).decode()
+        source = "data:image/webp;base64," + base64.b64encode(picture).decode()
     else:
-        source = "../_static/lessons/" + base.keep(png, "figure", ".png")
+        source = "../_static/lessons/" + base.keep(picture, "figure", ".webp")
     display(
         HTML(
             f'<figure class="lesson-figure"><img loading="lazy" src="{source}" width="{width}" height="{height}" '

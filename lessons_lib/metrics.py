@@ -164,9 +164,7 @@ def boundary_f_score(
         [0.0, 0.0, 1.0]
     """
     if true.ndim != 3:
-        raise ValueError(
-            f"class_ids must be (B, H, W); got shape {tuple(true.shape)}; reshape true and predicted"
-        )
+        raise ValueError(f"class_ids must be (B, H, W); got shape {tuple(true.shape)}; reshape true and predicted")
     if tolerance < 0:
         raise ValueError(f"tolerance must be at least 0 px; got {tolerance}; use 0 for exact matches")
     true, predicted, valid = _checked(true, predicted, num_classes, ignore_index)
@@ -179,16 +177,12 @@ def boundary_f_score(
         if true_count == predicted_count == 0:
             continue
         recall = (true_boundary & _widen(predicted_boundary, tolerance)).sum().item() / max(true_count, 1)
-        precision = (predicted_boundary & _widen(true_boundary, tolerance)).sum().item() / max(
-            predicted_count, 1
-        )
+        precision = (predicted_boundary & _widen(true_boundary, tolerance)).sum().item() / max(predicted_count, 1)
         scores.append(2 * precision * recall / (precision + recall) if precision + recall else 0.0)
     return sum(scores) / len(scores) if scores else float("nan")
 
 
-def _checked(
-    true: Tensor, predicted: Tensor, num_classes: int, ignore_index: int
-) -> tuple[Tensor, Tensor, Tensor]:
+def _checked(true: Tensor, predicted: Tensor, num_classes: int, ignore_index: int) -> tuple[Tensor, Tensor, Tensor]:
     """Check the class_ids; return both as int64 and the mask of the pixels that are not void."""
     if true.shape != predicted.shape:
         raise ValueError(

@@ -199,9 +199,7 @@ def multiplications(
     return height * width * parameters(in_channels, out_channels, kernel_size, groups, bias=False)
 
 
-def parameters(
-    in_channels: int, out_channels: int, kernel_size: int | Pair, groups: int = 1, bias: bool = True
-) -> int:
+def parameters(in_channels: int, out_channels: int, kernel_size: int | Pair, groups: int = 1, bias: bool = True) -> int:
     """Parameters of one convolution or transposed convolution.
 
     Args:
@@ -221,9 +219,7 @@ def parameters(
         >>> parameters(in_channels=3, out_channels=16, kernel_size=3)
         448
     """
-    _check_at_least(
-        1, in_channels=in_channels, out_channels=out_channels, kernel_size=kernel_size, groups=groups
-    )
+    _check_at_least(1, in_channels=in_channels, out_channels=out_channels, kernel_size=kernel_size, groups=groups)
     if in_channels % groups or out_channels % groups:
         raise ValueError(
             f"groups must divide in_channels and out_channels; got groups {groups} for {in_channels} -> "
@@ -265,9 +261,7 @@ def _pool_axis(size: int, kernel_size: int, stride: int, padding: int, dilation:
     return positions
 
 
-def _transposed_axis(
-    size: int, kernel_size: int, stride: int, padding: int, output_padding: int, dilation: int
-) -> int:
+def _transposed_axis(size: int, kernel_size: int, stride: int, padding: int, output_padding: int, dilation: int) -> int:
     _check_axis(size, kernel_size, stride, padding, dilation)
     _check_at_least(0, output_padding=output_padding)
     if output_padding >= max(stride, dilation):

@@ -87,8 +87,9 @@ def fit(
     `seed` and the step alone: whatever the callback draws changes nothing, and torch's global generators end
     as they were (MPS's excepted). CUDA trains in bfloat16 autocast.
 
-    A run that was killed goes on from its checkpoint when `fit` is called again with the same arguments, and
-    on the CPU ends bit for bit as if it had never stopped; a run that had ended returns at once.
+    A run that was killed goes on from its checkpoint, weights included, when `fit` is called again with the
+    same arguments, and on the CPU ends bit for bit as if it had never stopped; one that had ended returns at
+    once.
 
     Args:
         model: from images to logits (B, K, H, W), or to whatever `loss` takes; it stays on `device`, each
@@ -142,15 +143,13 @@ def fit(
         "ignore_index": ignore_index,
         "loss": "cross-entropy" if loss is None else getattr(loss, "__qualname__", type(loss).__qualname__),
         "device": device.type,
-        "model": f"{type(model).__name__} {zlib.crc32(repr(model).encode()):08x}",
+        "model": _structure(model),
         "images": _fingerprint(images),
         "class_ids": _fingerprint(class_ids),
     }
     if loss is None:
         lowest, highest = class_ids.where(class_ids != ignore_index, 0).aminmax()
-        loss = partial(
-            _cross_entropy, ignore_index=ignore_index, lowest=lowest.item(), highest=highest.item()
-        )
+        loss = partial(_cross_entropy, ignore_index=ignore_index, lowest=lowest.item(), highest=highest.item())
 
     layout = _memory_format(model, device)
     model.to(device, memory_format=layout)
@@ -220,9 +219,7 @@ def predict(model: nn.Module, images: Tensor, batch_size: int = 16) -> Tensor:
         return torch.cat([model(batch.to(weight)).argmax(1).cpu() for batch in images.split(batch_size)])
 
 
-def evaluate(
-    model: nn.Module, images: Tensor, class_ids: Tensor, num_classes: int, ignore_index: int = 255
-) -> Tensor:
+def evaluate(model: nn.Module, images: Tensor, class_ids: Tensor, num_classes: int, ignore_index: int = 255) -> Tensor:
     """Confusion matrix of a model's predictions on a data set.
 
     Args:
@@ -281,11 +278,7 @@ def _memory_format(model: nn.Module, device: torch.device) -> torch.memory_forma
     """channels_last, the faster one on CUDA and the CPU, unless the model would crash in it."""
     for module in model.modules():
         # torch 2.13's CPU kernel for the backward of such a convolution writes out of bounds in channels_last
-        if (
-            isinstance(module, nn.Conv2d)
-            and module.kernel_size == (1, 1) != module.stride
-            and module.in_channels < 16
-        ):
+        if isinstance(module, nn.Conv2d) and module.kernel_size == (1, 1) != module.stride and module.in_channels < 16:
             return torch.contiguous_format
     return torch.contiguous_format if device.type == "mps" else torch.channels_last
 
@@ -299,6 +292,17 @@ def _modes_restored(model: nn.Module) -> Iterator[None]:
     finally:
         for module, training in modes:
             module.training = training
+
+
+def _structure(model: nn.Module) -> str:
+    """Name of the model and a checksum of all its modules with their settings, the weights aside."""
+    parts = [
+        (name, type(module).__name__, key, value)
+        for name, module in model.named_modules()
+        for key, value in {"": None, **vars(module)}.items()
+        if isinstance(value, int | float | str | tuple | None) and key != "training" and key[:1] != "_"
+    ]
+    return f"{type(model).__name__} with checksum {zlib.crc32(repr(parts).encode()):08x}"
 
 
 def _fingerprint(tensor: Tensor) -> str:

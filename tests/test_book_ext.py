@@ -2,10 +2,12 @@
 
 import importlib.util
 import json
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from fontTools.ttLib import TTFont
 
 ROOT = Path(__file__).resolve().parents[1]
 spec = importlib.util.spec_from_file_location("book_ext", ROOT / "book" / "_ext" / "book_ext.py")
@@ -157,6 +159,10 @@ def test_launch_buttons_wait_for_an_address(address, buttons):
             '<div class="bd-sidebar-primary bd-sidebar">',
             '<div role="region" aria-label="Contents" class="bd-sidebar-primary bd-sidebar">',
         ),
+        (
+            '<div class="pst-scrollable-table-container">',
+            '<div tabindex="0" class="pst-scrollable-table-container">',
+        ),
         ('<img alt="a cat" src="cat.png">', '<img loading="lazy" alt="a cat" src="cat.png">'),
         ('console.log("[PST]: focus");', "void 0;"),
     ],
@@ -178,3 +184,21 @@ def test_mend_puts_right_what_the_theme_leaves_wrong(theme, mended):
 )
 def test_mend_leaves_alone_what_is_right(right):
     assert book_ext.mend(right) == right
+
+
+def test_only_icons_in_use_stay_in_style_and_fonts(tmp_path):
+    source = next(book_ext.ICONS.iterdir())
+    folder = tmp_path / "vendor" / "fontawesome" / source.name
+    shutil.copytree(source, folder)
+    (tmp_path / "styles").mkdir()
+    (tmp_path / "styles" / "theme.css").write_text('a::after{content:"\\f107"} :root{--pst-icon-download:"\uf019"}')
+    for page in ('<i class="fa-solid fa-magnifying-glass">', '<i class="fa-solid fa-xmark">'):  # a second build, too
+        book_ext.trim_icons(tmp_path, [page])
+        icon = page.split("fa-")[-1][:-2]
+        style = (folder / "css" / "all.min.css").read_text(encoding="utf-8")
+        assert len(style) < 20_000
+        assert f".fa-{icon}:before" in style
+        assert ".fa-cow:before" not in style
+        with TTFont(folder / "webfonts" / "fa-solid-900.woff2") as font:
+            assert set(font.getBestCmap()) == {0xF107, 0xF019, {"magnifying-glass": 0xF002, "xmark": 0xF00D}[icon]}
+    assert not [*folder.glob("js/*"), *folder.glob("webfonts/*.ttf")]

@@ -44,7 +44,7 @@ def test_a_frame_is_a_file_and_the_still_is_one_of_them(building):
     page = explore(draw, window=[1, 2], start={"window": 2}).static_html()
     state = json.loads(re.search(r'<script type="application/json">(.*?)</script>', page)[1])
     names = [address.removeprefix("asset:") for address in state["pictures"]]
-    assert sorted(names) == sorted(path.name for path in building.glob("*.png"))
+    assert sorted(names) == sorted(path.name for path in building.glob("*.webp"))
     assert all(hashlib.sha256((building / name).read_bytes()).hexdigest()[:10] in name for name in names)
     assert f'src="../_static/lessons/{names[1]}" alt="Window 2 of scene A."' in page
 
@@ -60,7 +60,7 @@ def test_a_picture_array_is_shown_pixel_for_pixel(building):
     picture[0, 1] = (1, 0, 0)
     widget = explore(lambda size: (picture, "red"), size=[1])
     widget.static_html()
-    drawn = plt.imread(next(building.glob("*.png")))
+    drawn = plt.imread(next(building.glob("*.webp")))
     assert drawn.shape == (480, 960, 4)
     centres = drawn[120::240, 120::240, :3]
     assert np.array_equal(centres, picture)

@@ -54,8 +54,8 @@ def test_every_style_key_is_known_and_used():
 def test_show_writes_a_file_when_the_book_is_built(shown, tmp_path, monkeypatch):
     monkeypatch.setenv("LESSONS_STATIC", str(tmp_path))
     figures.show(Figure(figsize=(3, 2)), alt='A "cat" & its <ear>', caption="The <ear> disappears.")
-    name = re.search(r'src="\.\./_static/lessons/(figure\.[0-9a-f]{10}\.png)"', shown[0])[1]
-    assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
+    name = re.search(r'src="\.\./_static/lessons/(figure\.[0-9a-f]{10}\.webp)"', shown[0])[1]
+    assert (tmp_path / name).read_bytes()[8:12] == b"WEBP"
     assert 'width="216" height="144"' in shown[0]
     assert 'loading="lazy"' in shown[0]
     assert 'alt="A &quot;cat&quot; &amp; its &lt;ear&gt;"' in shown[0]
@@ -66,7 +66,7 @@ def test_show_puts_the_picture_into_a_live_notebook_and_closes_it(shown, monkeyp
     monkeypatch.delenv("LESSONS_STATIC", raising=False)
     figure, _ = figures.plt.subplots()
     figures.show(figure, alt="Nothing.", caption="Nothing to see.")
-    assert 'src="data:image/png;base64,' in shown[0]
+    assert 'src="data:image/webp;base64,' in shown[0]
     assert not figures.plt.fignum_exists(figure.number)
 
 

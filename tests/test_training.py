@@ -138,9 +138,11 @@ def test_learning_rate_warms_up_and_falls_to_nearly_zero():
     for steps in (1, 2, 9, 10, 100):
         rates = [training._rate(step, steps) for step in range(steps)]
         peak = max(1, steps // 10) - 1
+        falling = rates[peak:]
         assert rates[peak] == max(rates) == 1
         assert rates[:peak] == sorted(rates[:peak])
-        assert rates[peak:] == sorted(rates[peak:], reverse=True)
+        assert falling == sorted(falling, reverse=True)
+        assert all(falling[i] + falling[-i] == pytest.approx(1) for i in range(1, len(falling))), "symmetric"
         assert all(0 < rate <= 1 for rate in rates)
     assert rates[-1] < 0.001
 
@@ -243,7 +245,7 @@ def test_a_killed_run_resumes_and_ends_bit_for_bit_like_the_uninterrupted_one(tm
     with pytest.raises(Killed):
         train(network(), callback=kill, checkpoint=path, checkpoint_every=3)
     steps = []
-    resumed = network()
+    resumed = network().eval()  # the mode is no part of the run
     history = train(resumed, callback=lambda step, *_: steps.append(step), checkpoint=path, checkpoint_every=3)
     assert steps == list(range((killed_at + 1) // 3 * 3, 12))
     assert history.loss == expected.loss
@@ -307,7 +309,10 @@ def test_a_checkpoint_of_another_call_names_what_differs(tmp_path, setting, valu
 def test_a_checkpoint_of_another_model_or_other_data_names_what_differs(tmp_path):
     path = tmp_path / "run.pt"
     train(network(), checkpoint=path)
-    for other in (network(dropout=0.3), network(width=17)):
+    flagged, swapped = network(), network()
+    flagged.skip = "add"
+    swapped[3] = nn.Dropout(0.2)  # same settings, another layer
+    for other in (network(dropout=0.3), network(width=17), flagged, swapped):
         with pytest.raises(ValueError, match=r"got model was Sequential .* and is Sequential .*; pass"):
             train(other, checkpoint=path)
     images, class_ids = data()
@@ -330,6 +335,10 @@ def test_predict_is_the_argmax_in_eval_mode_whatever_the_batch_size():
         class_ids = predict(model, images, batch_size)
         assert torch.equal(class_ids, expected)
         assert class_ids.device.type == "cpu" and class_ids.dtype == torch.int64
+    graphs = []
+    model.register_forward_hook(lambda module, inputs, output: graphs.append(output.requires_grad))
+    predict(model, images)
+    assert graphs == [False], "no graph is kept"
     assert torch.equal(predict(nn.Softmax(dim=1), images), images.argmax(1)), "a model without parameters"
 
 

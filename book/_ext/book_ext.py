@@ -1,8 +1,8 @@
 """What the book adds to Sphinx: pages know what they depend on, widgets find their files, nothing asks the network.
 
 The finished HTML is mended where the theme's own output falls short: FontAwesome's JavaScript (1.5 MB on every page)
-goes, since the style sheet draws the same icons; its fonts are cut down to the icons in use; three accessibility
-defects are put right; and the theme no longer talks to the console.
+goes, since the style sheet draws the same icons, and that sheet and its fonts are cut down to the icons in use; four
+accessibility defects are put right; and the theme no longer talks to the console.
 """
 
 import ast
@@ -20,17 +20,9 @@ ROOT = Path(__file__).resolve().parents[2]
 LIBRARY = ROOT / "lessons_lib"
 RESULTS = ROOT / "experiments" / "results"
 ASSETS = ROOT / "_build" / "lessons"
-THEME = (
-    Path(importlib.util.find_spec("pydata_sphinx_theme").origin).parent
-    / "theme"
-    / "pydata_sphinx_theme"
-)
+THEME = Path(importlib.util.find_spec("pydata_sphinx_theme").origin).parent / "theme" / "pydata_sphinx_theme"
 ICONS = THEME / "static" / "vendor" / "fontawesome"
-MATHJAX = (
-    Path(importlib.util.find_spec("sphinx-mathjax-offline").origin).parent
-    / "static"
-    / "mathjax"
-)
+MATHJAX = Path(importlib.util.find_spec("sphinx-mathjax-offline").origin).parent / "static" / "mathjax"
 
 
 def drop_launch_buttons(app, config):
@@ -63,13 +55,8 @@ def imported_files(code: str) -> set[Path]:
         parts = name.split(".")
         if parts[0] == "lessons_lib":
             path = ROOT.joinpath(*parts)
-            packages = [
-                ROOT.joinpath(*parts[:depth]) / "__init__.py"
-                for depth in range(1, len(parts) + 1)
-            ]
-            files.update(
-                file for file in (path.with_suffix(".py"), *packages) if file.exists()
-            )
+            packages = [ROOT.joinpath(*parts[:depth]) / "__init__.py" for depth in range(1, len(parts) + 1)]
+            files.update(file for file in (path.with_suffix(".py"), *packages) if file.exists())
     return files
 
 
@@ -85,12 +72,7 @@ def dependencies(notebook: Path) -> set[Path]:
         notebook or in such a module.
     """
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    lines = [
-        line
-        for cell in cells
-        if cell["cell_type"] == "code"
-        for line in "".join(cell["source"]).splitlines()
-    ]
+    lines = [line for cell in cells if cell["cell_type"] == "code" for line in "".join(cell["source"]).splitlines()]
     code = "\n".join(line for line in lines if not line.lstrip().startswith(("%", "!")))
     found, waiting = set(), imported_files(code)
     texts = [code]
@@ -103,16 +85,12 @@ def dependencies(notebook: Path) -> set[Path]:
     if widgets / "base.py" in found:
         scripts = [file.with_suffix(".js") for file in found if file.parent == widgets]
         found.update(file for file in scripts if file.exists())
-        found.update(
-            file for file in (widgets / "shared").iterdir() if file.suffix == ".js"
-        )
+        found.update(file for file in (widgets / "shared").iterdir() if file.suffix == ".js")
     quoted = {word for text in texts for word in re.findall(r'"(\w+)"', text)}
     found.update(
         result
         for result in RESULTS.iterdir()
-        if any(
-            result.stem == word or result.stem.startswith(f"{word}_") for word in quoted
-        )
+        if any(result.stem == word or result.stem.startswith(f"{word}_") for word in quoted)
     )
     return found
 
@@ -135,26 +113,15 @@ def digest(files: set[Path]) -> str:
 def changed_pages(app, env, added, changed, removed):
     """Name the notebooks whose library has changed since the last build (event env-get-outdated)."""
     old = getattr(env, "lesson_digests", {})
-    notebooks = {
-        name: Path(env.doc2path(name))
-        for name in env.found_docs
-        if env.doc2path(name).endswith(".ipynb")
-    }
-    env.lesson_digests = {
-        name: digest(dependencies(path)) for name, path in notebooks.items()
-    }
-    return [
-        name for name, value in env.lesson_digests.items() if old.get(name) != value
-    ]
+    notebooks = {name: Path(env.doc2path(name)) for name in env.found_docs if env.doc2path(name).endswith(".ipynb")}
+    env.lesson_digests = {name: digest(dependencies(path)) for name, path in notebooks.items()}
+    return [name for name, value in env.lesson_digests.items() if old.get(name) != value]
 
 
 def restyled_pages(app, env):
     """Ask for every page to be written anew when a style or the runtime has changed (event env-updated)."""
     files = {LIBRARY / "widgets" / "runtime.js", Path(__file__), LIBRARY / "palette.py"}
-    files |= {
-        LIBRARY / "widgets" / "shared" / "widget.css",
-        *(ROOT / "book" / "_static").glob("*.css"),
-    }
+    files |= {LIBRARY / "widgets" / "shared" / "widget.css", *(ROOT / "book" / "_static").glob("*.css")}
     old, env.lesson_style = getattr(env, "lesson_style", None), digest(files)
     return env.found_docs if old != env.lesson_style else []
 
@@ -174,6 +141,10 @@ def write_widget_files(app):
     shutil.copy(base.HERE / "runtime.js", static / "runtime.js")
 
 
+ICON = re.compile(r'((?:\.fa-[\w-]+:before,?)+)\{content:"\\(\w+)"\}')
+CODE_POINT = re.compile(r'"\\(f[0-9a-f]{3})"')
+
+
 def copy_mathjax(static: Path):
     """Copy the part of MathJax that draws TeX as HTML, with its fonts."""
     for name in ("tex-chtml.js", "output/chtml/fonts/woff-v2"):
@@ -185,40 +156,40 @@ def copy_mathjax(static: Path):
             shutil.copy(source, target)
 
 
-def trim_icon_fonts(static: Path, pages: list[str]):
-    """Write FontAwesome's fonts with only those icons that a page or the theme's own script names."""
+def trim_icons(static: Path, pages: list[str]):
+    """Write FontAwesome's style and fonts with only those icons that a page, the theme's script or its style names."""
     folder = next(static.glob("vendor/fontawesome/*"))
-    css = (folder / "css" / "all.min.css").read_text(encoding="utf-8")
-    code = {
-        name: int(point, 16)
-        for names, point in re.findall(
-            r'((?:\.fa-[\w-]+:before,?)+)\{content:"\\(\w+)"', css
-        )
-        for name in re.findall(r"\.(fa-[\w-]+):before", names)
-    }
     scripts = [file.read_text(encoding="utf-8") for file in static.glob("scripts/*.js")]
-    used = {
-        name for text in pages + scripts for name in re.findall(r"\bfa-[\w-]+", text)
-    }
+    used = {name for text in pages + scripts for name in re.findall(r"\bfa-[\w-]+", text)}
+    styles = "".join(file.read_text(encoding="utf-8") for file in static.glob("styles/*.css"))
+    points = {*CODE_POINT.findall(styles), *(f"{ord(icon):x}" for icon in re.findall("[\ue000-\uf8ff]", styles))}
+
+    def keep(rule: re.Match) -> str:
+        if used.isdisjoint(re.findall(r"fa-[\w-]+", rule[1])):
+            return ""
+        points.add(rule[2])
+        return rule[0]
+
+    css = (ICONS / folder.name / "css" / "all.min.css").read_text(encoding="utf-8")
+    (folder / "css" / "all.min.css").write_text(ICON.sub(keep, css), encoding="utf-8")
     for font in (ICONS / folder.name / "webfonts").glob("*.woff2"):
         options = subset.Options(flavor="woff2", layout_features=[])
-        loaded = subset.load_font(str(font), options)
         cutter = subset.Subsetter(options)
-        cutter.populate(unicodes=[code[name] for name in used if name in code])
-        cutter.subset(loaded)
-        subset.save_font(loaded, str(folder / "webfonts" / font.name), options)
+        cutter.populate(unicodes=[int(point, 16) for point in points])
+        with subset.load_font(str(font), options) as loaded:
+            cutter.subset(loaded)
+            subset.save_font(loaded, str(folder / "webfonts" / font.name), options)
     for leftover in [*folder.glob("webfonts/*.ttf"), *folder.glob("js/*")]:
         leftover.unlink()
 
 
 # ---------------------------------------------------------------- the finished HTML
 
-ICON_SCRIPT = re.compile(
-    r"\s*<script[^>]*fontawesome[^>]*></script>|\s*<link rel=\"preload\"[^>]*>"
-)
+ICON_SCRIPT = re.compile(r"\s*<script[^>]*fontawesome[^>]*></script>|\s*<link rel=\"preload\"[^>]*>")
 CITATIONS = re.compile(r'<div (?=[^>]*class="citation(?:-list)?")[^>]*>')
 SEARCH_BUTTON = re.compile(r"<button (?=[^>]*search-button-field)[^>]*>")
 SIDEBAR = re.compile(r'<div (?=class="bd-sidebar-primary)')
+WIDE_TABLE = re.compile(r'<div (?=class="pst-scrollable-table-container")')
 THEME_CHATTER = re.compile(r"console\.log\(([`\"])\[(?:PST|SBT)\].*?\1\)")
 IMAGE = re.compile(r"<img (?![^>]*loading=)")
 
@@ -235,10 +206,9 @@ def mend(page: str) -> str:
     """
     page = ICON_SCRIPT.sub("", page)
     page = CITATIONS.sub(lambda match: re.sub(r' role="[a-z-]+"', "", match[0]), page)
-    page = SEARCH_BUTTON.sub(
-        lambda match: match[0].replace(' aria-label="Search"', ""), page
-    )
+    page = SEARCH_BUTTON.sub(lambda match: match[0].replace(' aria-label="Search"', ""), page)
     page = SIDEBAR.sub('<div role="region" aria-label="Contents" ', page)
+    page = WIDE_TABLE.sub('<div tabindex="0" ', page)  # it scrolls, so the keyboard must reach it
     page = THEME_CHATTER.sub("void 0", page)
     return IMAGE.sub('<img loading="lazy" ', page)
 
@@ -247,6 +217,8 @@ def finish(app, exception):
     """Complete the built site (event build-finished)."""
     if exception or app.builder.format != "html":
         return
+    if app._warncount:  # else the next build would skip the pages that were warned of, and pass
+        (Path(app.doctreedir) / "environment.pickle").unlink(missing_ok=True)
     out = Path(app.outdir)
     pages = []
     for path in out.rglob("*.html"):
@@ -255,21 +227,16 @@ def finish(app, exception):
         if pages[-1] != old:
             path.write_text(pages[-1], encoding="utf-8")
     for script in (out / "_static" / "scripts").glob("*.js"):
-        script.write_text(
-            THEME_CHATTER.sub("void 0", script.read_text(encoding="utf-8")),
-            encoding="utf-8",
-        )
+        script.write_text(THEME_CHATTER.sub("void 0", script.read_text(encoding="utf-8")), encoding="utf-8")
     copy_mathjax(out / "_static")
-    trim_icon_fonts(out / "_static", pages)
+    trim_icons(out / "_static", pages)
     if ASSETS.exists():
         shutil.copytree(ASSETS, out / "_static" / "lessons", dirs_exist_ok=True)
 
 
 def setup(app):
     """Register the extension."""
-    os.environ["LESSONS_STATIC"] = str(
-        ASSETS
-    )  # the kernels that run the notebooks inherit it
+    os.environ["LESSONS_STATIC"] = str(ASSETS)  # the kernels that run the notebooks inherit it
     app.connect("config-inited", drop_launch_buttons)
     app.connect("builder-inited", write_widget_files)
     app.connect("env-get-outdated", changed_pages)

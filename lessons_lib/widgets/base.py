@@ -134,17 +134,18 @@ def encode_map(ids: np.ndarray) -> str:
     return "".join("~" if number == 255 else chr(ord("a") + number) for number in ids.ravel().tolist())
 
 
-def figure_png(figure) -> bytes:
+def figure_webp(figure) -> bytes:
     """Render a matplotlib figure on a transparent ground.
 
     Args:
         figure: a `matplotlib.figure.Figure`.
 
     Returns:
-        The bytes of a PNG file at 144 dots per inch.
+        The bytes of a WebP file at 144 dots per inch.
     """
     stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=144, transparent=True, metadata={"Software": None})
+    settings = {"quality": 82, "method": 4}
+    figure.savefig(stream, format="webp", dpi=144, transparent=True, pil_kwargs=settings)
     return stream.getvalue()
 
 
@@ -213,7 +214,8 @@ class LessonWidget(anywidget.AnyWidget):
         Returns:
             The `<figure>` that `runtime.js` brings to life.
         """
-        code = f'"use strict";(function(){{\n{bundle(self.name)}\nLessonWidgets.register("{self.name}", {{ render }});\n}})();\n'
+        register = f'LessonWidgets.register("{self.name}", {{ render }});'
+        code = f'"use strict";(function(){{\n{bundle(self.name)}\n{register}\n}})();\n'
         script = keep(code.encode(), self.name, ".js")
         state = json.dumps(_externalise(self.state(), self.name), sort_keys=True, separators=(",", ":"))
         return (
@@ -232,7 +234,7 @@ class LessonWidget(anywidget.AnyWidget):
         picture = ""
         if still is not None:
             width, height = (round(72 * side) for side in still.get_size_inches())
-            source = "../_static/lessons/" + keep(figure_png(still), self.name, ".png")
+            source = "../_static/lessons/" + keep(figure_webp(still), self.name, ".webp")
             alt = html.escape(self.alt, quote=True)
             size = f'width="{width}" height="{height}"'
             picture = f'<img class="lesson-still" src="{source}" alt="{alt}" {size} loading="lazy">'

@@ -12,7 +12,7 @@ from IPython.display import Image, display
 from ipywidgets import SelectionSlider, interactive
 from matplotlib.figure import Figure
 
-from lessons_lib.widgets.base import LessonWidget, figure_png, static_folder
+from lessons_lib.widgets.base import LessonWidget, figure_webp, static_folder
 
 MOST_FRAMES = 60
 PICTURE_WIDTH = 960  # px that a small picture array is enlarged to, by a whole factor
@@ -80,7 +80,7 @@ def explore(function: Callable, *, start: dict | None = None, **controls) -> Exp
 
         def show(**chosen):
             figure, sentence = _answer(function, chosen)
-            display(Image(figure_png(figure), width=72 * figure.get_figwidth(), alt=sentence))
+            display(Image(figure_webp(figure), width=72 * figure.get_figwidth(), alt=sentence))
             print(sentence)
 
         knobs = {key: SelectionSlider(options=values[key], value=first[key], description=labels[key]) for key in first}
@@ -91,7 +91,7 @@ def explore(function: Callable, *, start: dict | None = None, **controls) -> Exp
         title=(inspect.getdoc(function) or function.__name__).splitlines()[0],
         alt=alt,
         controls=[{"label": labels[key], "options": list(map(str, column))} for key, column in values.items()],
-        pictures=["data:image/png;base64," + base64.b64encode(figure_png(drawn)).decode() for drawn, _ in answers],
+        pictures=["data:image/webp;base64," + base64.b64encode(figure_webp(drawn)).decode() for drawn, _ in answers],
         sentences=[sentence for _, sentence in answers],
         position=[column.index(first[key]) for key, column in values.items()],
         size=[round(72 * side) for side in figure.get_size_inches()],

@@ -94,9 +94,10 @@ def widget_page(new_page, tmp_path, monkeypatch):
         (tmp_path / "book").mkdir(exist_ok=True)
         path = tmp_path / "book" / "page.html"
         path.write_text(
-            f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-            f"<title>widgets</title><style>{base.widget_css()}</style>"
-            f'<script defer src="../_static/runtime.js"></script></head><body><main><h1>widgets</h1>{figures}</main></body></html>',
+            '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>widgets</title>'
+            f'<meta name="viewport" content="width=device-width"><style>{base.widget_css()}</style>'
+            '<script defer src="../_static/runtime.js"></script></head>'
+            f"<body><main><h1>widgets</h1>{figures}</main></body></html>",
             encoding="utf-8",
         )
         page = new_page(**options)

@@ -59,7 +59,7 @@ def test_it_says_that_it_is_recorded(explore_page):
 def test_only_the_first_frame_is_loaded_until_a_hand_reaches_for_a_control(explore_page):
     page, figure = explore_page()
     asked = set()
-    page.on("request", lambda request: asked.add(request.url) if request.url.endswith(".png") else None)
+    page.on("request", lambda request: asked.add(request.url) if request.url.endswith(".webp") else None)
     page.reload()
     page.wait_for_load_state("networkidle")
     assert len(asked) == 2  # one for each of the two explorations

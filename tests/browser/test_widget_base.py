@@ -270,8 +270,8 @@ RENDER = """async (state) => {
   const el = document.createElement("div");
   document.querySelector("main, body").append(el);
   const stop = await window.widget.render({ model, el });
-  const words = el.querySelector(".lesson-sentence").textContent;
-  stop();
+  const words = el.textContent;
+  if (stop) stop();
   el.remove();
   return { words, left: Object.values(listeners).flat().length };
 }"""
