@@ -391,7 +391,7 @@ def test_the_oracles_give_what_was_worked_out_by_hand():
     true, predicted = np.array([[[0, 0, 1]], [[1, 255, 1]]]), np.array([[[0, 1, 1]], [[1, 0, 0]]])
     assert segmentation._mean_iou(true, predicted, 3) == pytest.approx((1 / 3 + 2 / 4) / 2)
     image = np.arange(12.0).reshape(3, 4, 1).repeat(3, axis=2)
-    assert segmentation._crop(image, 0, 3, 3)[..., 0].tolist() == [[6, 7, 6], [2, 3, 2], [6, 7, 6]]
+    assert segmentation._crop(image, 0, 3, 3)[..., 0].tolist() == [[2, 3, 3], [2, 3, 3], [6, 7, 7]]
     assert [sliding_window._reads(1, column, 3, 4, 3) for column in range(4)] == [6, 9, 9, 6]
     assert sliding_window._tally(2, 5, 5, [(3, 1, 2), (3, 2, 4)]) == 2 * 5 * (9 * 9 * 2 + 9 * 2 * 4)
     network = nn.Sequential(nn.Conv2d(1, 1, 1, bias=False), nn.Flatten(), nn.Linear(9, 1, bias=False))

@@ -61,9 +61,9 @@ def test_a_picture_array_is_shown_pixel_for_pixel(building):
     widget = explore(lambda size: (picture, "red"), size=[1])
     widget.static_html()
     drawn = plt.imread(next(building.glob("*.webp")))
-    assert drawn.shape == (480, 960, 4)
-    centres = drawn[120::240, 120::240, :3]
-    assert np.array_equal(centres, picture)
+    assert drawn.shape[:2] == (480, 960)
+    centres = drawn[120::240, 120::240, :3] / 255
+    assert np.allclose(centres, picture, atol=0.03)
     assert widget.size == [480, 240]
 
 
