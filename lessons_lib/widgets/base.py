@@ -107,7 +107,7 @@ def picture_uri(picture: np.ndarray, lossless: bool = True) -> str:
     if picture.dtype != np.uint8:
         picture = (np.clip(picture, 0, 1) * 255).round().astype(np.uint8)
     stream = io.BytesIO()
-    Image.fromarray(picture).save(stream, "WEBP", lossless=lossless, quality=88, method=6)
+    Image.fromarray(picture).save(stream, "WEBP", lossless=lossless, quality=78, method=6)
     return "data:image/webp;base64," + base64.b64encode(stream.getvalue()).decode()
 
 
@@ -144,7 +144,7 @@ def figure_webp(figure) -> bytes:
         The bytes of a WebP file at 144 dots per inch.
     """
     stream = io.BytesIO()
-    settings = {"quality": 82, "method": 4}
+    settings = {"quality": 70, "method": 4}
     figure.savefig(stream, format="webp", dpi=144, transparent=True, pil_kwargs=settings)
     return stream.getvalue()
 

@@ -1,6 +1,6 @@
 import { card, flag, integer, oneOf } from "./shared/card.js";
 import { h, button, choice } from "./shared/dom.js";
-import { decodeMap, loadImage, pixelPicture } from "./shared/picture.js";
+import { decodeMap, pixelPicture } from "./shared/picture.js";
 /* The context probe. Covered, it shows nothing but a window round one pixel, and asks for a guess; revealed, it shows
    the scene, the truth, and what a classifier for each window size believes. The beliefs were computed by trained
    networks: one hexadecimal digit a probability, in the order window, row, column, class. */
@@ -34,7 +34,9 @@ function enlargement() {
   view.update = (image, row, column, window) => {
     const half = (window - 1) / 2;
     Object.assign(canvas, { width: window, height: window });
-    canvas.getContext("2d").drawImage(image, column - half, row - half, window, window, 0, 0, window, window);
+    const draw = () => canvas.getContext("2d").drawImage(image, column - half, row - half, window, window, 0, 0, window, window);
+    if (image.complete) draw();
+    else image.addEventListener("load", draw, { once: true });
     canvas.setAttribute("aria-label", `The ${square(window)} pixels round the pixel, enlarged.`);
     centre.style.inset = `${100 * half / window}%`;
     centre.hidden = window === 1;
@@ -89,10 +91,10 @@ function windowStrip(windows, names, onchange) {
   return strip;
 }
 
-async function render({ model, el }) {
+function render({ model, el }) {
   const scenes = model.get("scenes"), windows = model.get("windows"), names = model.get("class_names");
   const step = model.get("step"), pixels = model.get("pixels"), [rows, columns] = scenes[0].shape;
-  const images = await Promise.all(scenes.map((scene) => loadImage(scene.image)));
+  const images = scenes.map((scene) => h("img", { loading: "lazy", src: scene.image, alt: "" }));
   const truths = scenes.map((scene) => decodeMap(scene.truth));
   const onGrid = (count) => (value) => Number.isFinite(value)
     ? step * Math.min(Math.ceil(count / step) - 1, Math.max(0, Math.round(value / step))) : undefined;
@@ -106,7 +108,7 @@ async function render({ model, el }) {
       const places = images.map((image, scene) => {
         const place = pixelPicture({ rows, columns, step, label: "The scene.",
           onmove: (pixel) => set({ ...pixel, guess: "" }) });
-        place.prepend(h("img", { src: scenes[scene].image, alt: "" }));
+        place.prepend(image);
         return place;
       });
       const seen = h("p", { class: "lesson-probe-seen" }), asked = h("p", { class: "lesson-probe-asked" });

@@ -106,7 +106,7 @@ function stage(picture, shades, onmove) {
   const { rows, columns, things, word } = truth;
   const scale = Math.ceil(700 / columns);
   const stack = pixelPicture({ rows, columns, label: picture.name + ".", onmove, hover: true });
-  stack.prepend(h("img", { src: picture.image, alt: "" }));
+  stack.prepend(h("img", { loading: "lazy", src: picture.image, alt: "" }));
   const colors = stack.layer(scale), lines = stack.layer(scale);
   const frames = h("div", { class: "lesson-task-frames" });
   stack.append(frames);
@@ -173,7 +173,7 @@ function render({ model, el }) {
       row: integer(0, limit(0)), column: integer(0, limit(1)), opacity: integer(0, 100) },
     build({ picture: box, controls, set }) {
       const stages = [], open = (index) => (stages[index] = stages[index] || stage(pictures[index], model.get("shades"), set));
-      const thumb = ({ name, image }) => h("b", { class: "lesson-task-thumb" }, h("img", { src: image, alt: "" }), name);
+      const thumb = ({ name, image }) => h("b", { class: "lesson-task-thumb" }, h("img", { loading: "lazy", src: image, alt: "" }), name);
       const which = choice({ label: "Picture", options: pictures.map((picture, index) => [index, thumb(picture)]),
         onchange: (picture) => {
           const [row, column] = pictures[picture].start;

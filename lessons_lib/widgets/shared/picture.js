@@ -11,16 +11,6 @@ export function rgb(hex) {
   return [1, 3, 5].map((start) => parseInt(hex.slice(start, start + 2), 16));
 }
 
-/** Loads an address into an <img>; the promise gives the image once it can be drawn. */
-export function loadImage(address) {
-  return new Promise((succeed, fail) => {
-    const image = new Image();
-    image.onload = () => succeed(image);
-    image.onerror = () => fail(new Error("cannot load a picture"));
-    image.src = address;
-  });
-}
-
 /** A map of small numbers as text, one character a pixel, row after row: "a" is 0, "b" is 1 and so on; "~" is 255. */
 export function decodeMap(text) {
   return Uint8Array.from(text, (character) => (character === "~" ? 255 : character.charCodeAt(0) - 97));
