@@ -20,7 +20,7 @@ CONFIGURATION = {
     "threads": 1,
     "seeds": [0, 1, 2],
     "batch_size": 8,
-    "learning_rate": {"colour alone": 0.01, "U-Net": 0.003},
+    "learning_rate": {"colour alone": 0.01, "U-Net": 0.01},
     "measured_steps": 20,
     "size": 96,
     "train_scenes": 3000,

@@ -152,8 +152,8 @@ function render({ model, el }) {
       function sentence({ done, revealed, window: side }, { row, column, area, each, once, middle }) {
         const shared = area - side;
         if (!revealed) return "Predict first. Once every pixel has had its window, how often will the pixel in the very middle have been read? Then press Play.";
-        if (done === total) return `Every pixel has its answer. The one in the middle was read ${middle} times, once for each window that covers it: `
-          + `window by window costs ${factor(done * each / once)} times the multiplications of one pass.`;
+        if (done === total) return `Every pixel has its answer. The one in the middle was read ${middle} times, once for each window that covers it. `
+          + `But features are shared more unevenly than reads: window by window costs ${factor(done * each / once)} times the multiplications of one pass.`;
         if (play.getAttribute("aria-pressed") === "true") return `Each window reads ${area} pixels and answers for one. A window one pixel further reads ${shared} of them again.`;
         return `Window ${whole(done)}, round row ${row}, column ${column}, reads ${area} pixels and answers for one. `
           + `A window one pixel further reads ${shared} of them again.`;
