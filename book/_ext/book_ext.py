@@ -243,5 +243,5 @@ def setup(app):
     app.connect("env-updated", restyled_pages)
     app.connect("build-finished", finish)
     app.add_css_file("widget.css")
-    app.add_js_file("runtime.js", loading_method="defer")
+    app.add_js_file("runtime.js", priority=200, loading_method="defer")  # ahead of MathJax
     return {"parallel_read_safe": True, "parallel_write_safe": True}
