@@ -64,6 +64,10 @@ def test_only_the_first_frame_is_loaded_until_a_hand_reaches_for_a_control(explo
     page.wait_for_load_state("networkidle")
     assert len(asked) == 2  # one for each of the two explorations
     figure.get_by_role("slider").focus()
+    for _ in range(50):  # the page has long been idle, so wait for the requests themselves
+        if len(asked) >= 4:
+            break
+        page.wait_for_timeout(100)
     page.wait_for_load_state("networkidle")
     assert len(asked) == 4  # window 3, and the other scene
     figure.get_by_role("slider").press("ArrowRight")
