@@ -165,6 +165,18 @@ def test_launch_buttons_wait_for_an_address(address, buttons):
         ),
         ('<img alt="a cat" src="cat.png">', '<img loading="lazy" alt="a cat" src="cat.png">'),
         ('console.log("[PST]: focus");', "void 0;"),
+        ('<script src="doctools.js"></script>', '<script defer src="doctools.js"></script>'),
+        ('<script defer="defer" src="../_static/mathjax/x.js?v=1"></script>', ""),
+        (
+            '<script defer="defer" src="../_static/mathjax/x.js?v=1"></script><p class="math notranslate">',
+            '<script data-later="../_static/mathjax/x.js?v=1"></script><p class="math notranslate">',
+        ),
+        (
+            '<script defer="defer" src="../_static/runtime.js?v=1"></script>'
+            '<b data-script="a.1.js"><b data-script="a.1.js">',
+            '<link rel="preload" as="script" href="../_static/lessons/a.1.js" />'
+            '<script defer src="../_static/runtime.js?v=1"></script><b data-script="a.1.js"><b data-script="a.1.js">',
+        ),
     ],
 )
 def test_mend_puts_right_what_the_theme_leaves_wrong(theme, mended):
@@ -180,6 +192,7 @@ def test_mend_puts_right_what_the_theme_leaves_wrong(theme, mended):
         '<div class="figure" role="img">',
         '<button class="btn" aria-label="Search">',
         'console.log("a reader\'s own code");',
+        '<script src="../_static/documentation_options.js"></script><script>let inline;</script>',
     ],
 )
 def test_mend_leaves_alone_what_is_right(right):

@@ -172,6 +172,10 @@ def one_too_far(image, row, column, window):
     return pad(image, window + 2)[row + 2 : row + 2 + window, column + 2 : column + 2 + window]
 
 
+def pads_the_channels(image, row, column, window):
+    return np.pad(image, window // 2, mode="edge")[row : row + window, column : column + window]
+
+
 def one_short(image, row, column, window):
     return pad(image, window)[row : row + window - 1, column : column + window - 1]
 
@@ -188,6 +192,11 @@ def beyond_the_end(row, column, height, width, window):
     rows = min(height, row + half) - max(0, row - half) + 1
     columns = min(width, column + half) - max(0, column - half) + 1
     return rows * columns
+
+
+def cut_at_the_start(row, column, height, width, window):
+    half = window // 2
+    return (row + half - max(0, row - half) + 1) * (column + half - max(0, column - half) + 1)
 
 
 def whole_windows(row, column, height, width, window):
@@ -210,6 +219,18 @@ def cost(one_layer, shrink_first=True):
         return height * width * one_window
 
     return count
+
+
+def every_layer_as_large_as_the_window(height, width, window, layers):
+    return height * width * sum(window**2 * c_out * c_in * kernel**2 for kernel, c_in, c_out in layers)
+
+
+def one_pass_cost(height, width, window, layers):
+    total = 0
+    for kernel, c_in, c_out in layers:
+        window = window - kernel + 1
+        total += (height + window - 1) * (width + window - 1) * c_in * c_out * kernel**2
+    return total
 
 
 def whole_windows_cost(height, width, window, layers):
@@ -277,6 +298,7 @@ WRONG = [
         "void counted as class 0",
         lambda ids, k: class_shares(np.where(ids == 255, 0, ids), k),
     ),
+    (segmentation.class_shares, "a place of its own", lambda ids, k: np.bincount(ids.flat, minlength=k) / ids.size),
     (segmentation.class_shares, "these are counts", lambda ids, k: np.bincount(ids[ids != 255], minlength=k)),
     (segmentation.class_shares, "per cent", lambda ids, k: 100 * class_shares(ids, k)),
     (segmentation.class_shares, "the result ends at", bincount_alone),
@@ -297,7 +319,8 @@ WRONG = [
         lambda t, p, k: np.mean([np.nanmean(ious(a, b, k)) for a, b in zip(t, p)]),
     ),
     (segmentation.mean_iou, "void counted", lambda t, p, k: np.nanmean(ious(t, p, k, known=t < 256))),
-    (segmentation.mean_iou, "pixel accuracy", accuracy),
+    (segmentation.mean_iou, "right pixels", accuracy),
+    (segmentation.mean_iou, "void pixels counted as wrong", lambda t, p, k: (t == p).mean()),
     (segmentation.mean_iou, "absent class counted as 0", lambda *a: np.nan_to_num(ious(*a), nan=0).mean()),
     (segmentation.mean_iou, "absent class counted as 1", lambda *a: np.nan_to_num(ious(*a), nan=1).mean()),
     (segmentation.mean_iou, "absent class gives 0 / 0", lambda *a: ious(*a).mean()),
@@ -311,6 +334,7 @@ WRONG = [
     (segmentation.crop_around, "mirrored at the border", other_border("reflect")),
     (segmentation.crop_around, "mirrored with the border pixel twice", other_border("symmetric")),
     (segmentation.crop_around, "in the padded image", unshifted),
+    (segmentation.crop_around, "channels are padded", pads_the_channels),
     (segmentation.crop_around, "off by one", one_too_far),
     (segmentation.crop_around, "one row and one column are missing", one_short),
     (segmentation.crop_around, r"shape is wrong: .*\(3, 3, 3\)", lambda *a: crop_around(*a)[..., 0]),
@@ -318,12 +342,15 @@ WRONG = [
     (sliding_window.reads_of_pixel, "row and column swapped", lambda r, c, *a: reads_of_pixel(c, r, *a)),
     (sliding_window.reads_of_pixel, "from a to b", without_plus_one),
     (sliding_window.reads_of_pixel, "lower and right border", beyond_the_end),
+    (sliding_window.reads_of_pixel, "top and the left only", cut_at_the_start),
     (sliding_window.reads_of_pixel, "rows and columns added", added),
     (sliding_window.reads_of_pixel, "window taken for its half", lambda *a: reads_of_pixel(*a[:-1], 2 * a[-1])),
     (sliding_window.reads_of_pixel, "lie wholly inside", whole_windows),
     (sliding_window.reads_of_pixel, "one number: got a value of type bool", lambda *a: True),
     (sliding_window.multiplications, "one output a layer", cost(lambda side, k, i, o: k**2 * i * o)),
     (sliding_window.multiplications, "input size", cost(lambda side, k, i, o: (side * k) ** 2 * i * o, False)),
+    (sliding_window.multiplications, "places in every layer", every_layer_as_large_as_the_window),
+    (sliding_window.multiplications, "one pass over the whole image", one_pass_cost),
     (sliding_window.multiplications, "bias counted", cost(lambda side, k, i, o: side**2 * (k**2 * i + 1) * o)),
     (sliding_window.multiplications, "two axes", cost(lambda side, k, i, o: side**2 * k * i * o)),
     (sliding_window.multiplications, "one window only", lambda h, w, *a: multiplications(1, 1, *a)),

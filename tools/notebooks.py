@@ -44,8 +44,8 @@ def normalise(text: str, address: str | None = None) -> str:
         address: of the repository, for the Colab cell; None reads it from _config.yml.
 
     Returns:
-        The same notebook with outputs only in checked cells, ids in order, no metadata of an editor, and the Colab
-        cell exactly if there is an address.
+        The same notebook with outputs only in checked cells, ids in order, no metadata of an editor, solutions folded
+        under words of their own, and the Colab cell exactly if there is an address.
     """
     address = repository_address() if address is None else address
     notebook = nbformat.reads(text, as_version=4)
@@ -60,7 +60,10 @@ def normalise(text: str, address: str | None = None) -> str:
     for index, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{index:03d}"
         tags = cell.metadata.get("tags", [])
-        cell.metadata = nbformat.from_dict({"tags": sorted(tags)} if tags else {})
+        metadata = {"tags": sorted(tags)} if tags else {}
+        if "exercise-solution" in tags:
+            metadata["mystnb"] = {"code_prompt_show": "Show the solution"}
+        cell.metadata = nbformat.from_dict(metadata)
         if cell.cell_type != "code":
             cell.pop("attachments", None)
             continue

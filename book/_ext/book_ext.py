@@ -192,6 +192,10 @@ SIDEBAR = re.compile(r'<div (?=class="bd-sidebar-primary)')
 WIDE_TABLE = re.compile(r'<div (?=class="pst-scrollable-table-container")')
 THEME_CHATTER = re.compile(r"console\.log\(([`\"])\[(?:PST|SBT)\].*?\1\)")
 IMAGE = re.compile(r"<img (?![^>]*loading=)")
+BLOCKING_SCRIPT = re.compile(r"<script (?![^>]*(?:defer|async|documentation_options))(?=[^>]*src=)")
+RUNTIME = re.compile(r'(<script defer)(?:="defer")?( src="([^"]*/)runtime\.js[^>]*></script>)')
+MATHJAX_SCRIPT = re.compile(r'<script [^>]*src=("[^"]*/mathjax/[^"]*")></script>')
+WIDGET_SCRIPT = re.compile(r'data-script="([^"]+)"')
 
 
 def mend(page: str) -> str:
@@ -201,8 +205,9 @@ def mend(page: str) -> str:
         page: HTML as the theme wrote it.
 
     Returns:
-        The same page: no icon script, nothing loaded ahead of need, pictures that load when they come near, no chatter
-        in the console, roles and labels as axe wants them.
+        The same page: no icon script, scripts in the order of need (the widgets' at once, MathJax only where there is
+        maths, and last), pictures that load when they come near, no chatter in the console, roles and labels as axe
+        wants them.
     """
     page = ICON_SCRIPT.sub("", page)
     page = CITATIONS.sub(lambda match: re.sub(r' role="[a-z-]+"', "", match[0]), page)
@@ -210,7 +215,14 @@ def mend(page: str) -> str:
     page = SIDEBAR.sub('<div role="region" aria-label="Contents" ', page)
     page = WIDE_TABLE.sub('<div tabindex="0" ', page)  # it scrolls, so the keyboard must reach it
     page = THEME_CHATTER.sub("void 0", page)
-    return IMAGE.sub('<img loading="lazy" ', page)
+    page = IMAGE.sub('<img loading="lazy" ', page)
+    page = BLOCKING_SCRIPT.sub("<script defer ", page)
+    page = MATHJAX_SCRIPT.sub(r"<script data-later=\1></script>" if 'class="math ' in page else "", page)
+    preloads = "".join(
+        rf'<link rel="preload" as="script" href="\3lessons/{name}" />'
+        for name in dict.fromkeys(WIDGET_SCRIPT.findall(page))
+    )
+    return RUNTIME.sub(rf"{preloads}\1\2", page)
 
 
 def finish(app, exception):

@@ -44,6 +44,11 @@ def _counts(class_ids, num_classes):
     return (class_ids[..., None] == np.arange(num_classes)).sum((0, 1))
 
 
+VOID_BIN = (
+    "void got a place of its own: np.bincount counts 255 like a class, so up to 256 shares come back; leave void "
+    "pixels out before you count"
+)
+
 class_shares = Exercise(
     key="01_segmentation/class_shares",
     title="The share of every class in a label map",
@@ -65,6 +70,16 @@ class_shares = Exercise(
                 "void counted as class 0: leave void pixels out before you count",
                 lambda class_ids, num_classes: (
                     _counts(np.where(class_ids == VOID, 0, class_ids), num_classes) / class_ids.size
+                ),
+            ),
+            Variant(
+                VOID_BIN,
+                lambda class_ids, num_classes: np.bincount(class_ids.flat, minlength=num_classes) / class_ids.size,
+            ),
+            Variant(
+                VOID_BIN,
+                lambda class_ids, num_classes: (
+                    np.bincount(class_ids.flat, minlength=num_classes) / (class_ids != VOID).sum()
                 ),
             ),
             Variant(
@@ -184,6 +199,11 @@ mean_iou = Exercise(
                 "pixel accuracy instead of mean IoU: this is the share of right pixels; go class by class",
                 lambda true, predicted, _: (true == predicted)[true != VOID].mean(),
             ),
+            Variant(
+                "pixel accuracy instead of mean IoU, and with void pixels counted as wrong: leave them out, then go "
+                "class by class",
+                lambda true, predicted, _: (true == predicted).mean(),
+            ),
             Variant(ABSENT.format("absent class counted as 0"), lambda *case: np.mean(_ious(*case, absent=0))),
             Variant(ABSENT.format("absent class counted as 1"), lambda *case: np.mean(_ious(*case, absent=1))),
             Variant(ABSENT.format("absent class gives 0 / 0"), lambda *case: np.mean(_ious(*case, absent=np.nan))),
@@ -291,6 +311,12 @@ crop_around = Exercise(
             Variant(UNSHIFTED, lambda image, row, column, w: _around(_padded(image, w), row, column, w // 2)),
             Variant(OFF_BY_ONE, _cut(extra=1)),
             Variant(OFF_BY_ONE, _cut(extra=1, start=2, stop=2)),
+            Variant(
+                "the channels are padded too: np.pad takes one pair an axis, ((half, half), (half, half), (0, 0))",
+                lambda image, row, column, window: np.pad(image, window // 2, mode="edge")[
+                    row : row + window, column : column + window
+                ],
+            ),
             Variant("one row and one column are missing: a slice ends before its second number", _cut(stop=-1)),
             Variant(f"padded with zeros: {REPEAT}", _cut(mode="constant")),
             Variant(f"mirrored at the border: {REPEAT}", _cut(mode="reflect")),

@@ -69,6 +69,10 @@ reads_of_pixel = Exercise(
                 lambda *case: np.prod(_rows_and_columns(*case, beyond=1)),
             ),
             Variant(
+                "cut off at the top and the left only: near the lower and the right border centres are missing too",
+                lambda *case: np.prod(_rows_and_columns(*case, beyond=case[-1])),
+            ),
+            Variant(
                 "rows and columns added: each row of centres holds all the columns, so multiply",
                 lambda *case: sum(_rows_and_columns(*case)),
             ),
@@ -115,10 +119,18 @@ def _cost(height, width, window, layers, places="output", power=2, bias=0):
     """Compute the cost by formula; the settings bring in mistakes."""
     cost, size = 0, window
     for kernel, c_in, c_out in layers:
-        sides = {"input": size, "output": size - kernel + 1, "one": 1}
+        sides = {"input": size, "output": size - kernel + 1, "window": window, "one": 1}
         cost += c_out * sides[places] ** 2 * (c_in * kernel**power + bias)
         size = sides["output"]
     return height * width * cost
+
+
+def _one_pass_cost(height, width, window, layers):
+    cost, side = 0, window
+    for kernel, c_in, c_out in layers:
+        side -= kernel - 1
+        cost += (height + side - 1) * (width + side - 1) * c_out * c_in * kernel**2
+    return cost
 
 
 multiplications = Exercise(
@@ -141,6 +153,14 @@ multiplications = Exercise(
             Variant(
                 "input size instead of output size: a kernel has only size - kernel + 1 places along each axis",
                 lambda *case: _cost(*case, places="input"),
+            ),
+            Variant(
+                "window x window places in every layer: nothing pads here, so each layer leaves the next smaller maps",
+                lambda *case: _cost(*case, places="window"),
+            ),
+            Variant(
+                "that is the price of one pass over the whole image: here every window pays for its own maps",
+                _one_pass_cost,
             ),
             Variant(
                 "bias counted: it is added, not multiplied",

@@ -59,14 +59,16 @@
     }
   }
 
-  function start() {
+  /** Mounts every widget; then load the scripts that can wait, such as MathJax. */
+  async function start() {
     const count = {};
-    for (const figure of document.querySelectorAll("figure.lesson-widget")) {
+    await Promise.all([...document.querySelectorAll("figure.lesson-widget")].map((figure) => {
       const name = figure.dataset.widget;
       count[name] = (count[name] || 0) + 1;
       figure.id = count[name] === 1 ? name : name + "-" + count[name];
-      mount(figure);
-    }
+      return mount(figure);
+    }));
+    document.querySelectorAll("script[data-later]").forEach((script) => { script.src = script.dataset.later; });
   }
 
   window.LessonWidgets = { register: (name, widget) => { widgets[name] = widget; } };

@@ -48,7 +48,7 @@ function formula() {
   const lines = (...children) => h("dl", { class: "lesson-sums lesson-formula" }, ...children);
   const reads = lines(
     line("windows so far", [cells.done, " of ", cells.all]),
-    line("pixel values read", [cells.times, " × ", cells.side, "² = ", h("b", {}, cells.values)]),
+    line("pixels read, padding too", [cells.times, " × ", cells.side, "² = ", h("b", {}, cells.values)]),
     line("most often read pixel", [h("b", {}, cells.most)]));
   const costs = lines(
     line("window by window", [cells.again, " × ", cells.each, " = ", h("b", {}, cells.spent)], bars.spent),

@@ -101,6 +101,28 @@ def test_ids_stand_for_one_element_each(site, page, name):
     assert sorted({name for name in ids if ids.count(name) > 1}) == []
 
 
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_maps_lie_exactly_on_their_pictures(site, new_page, name, mode):
+    page = new_page(**MODES[mode])
+    visit(page, f"{site}/{name}.html")
+    content = """element => {
+      const box = element.getBoundingClientRect(), style = getComputedStyle(element);
+      return [box.x + parseFloat(style.paddingLeft), box.y + parseFloat(style.paddingTop),
+        box.width - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight),
+        box.height - parseFloat(style.paddingTop) - parseFloat(style.paddingBottom)].map(Math.round).join(" "); }"""
+    for stack in page.locator(".lesson-pixels:visible").all():
+        layers = stack.locator("> img, > canvas").evaluate_all(f"layers => layers.map({content})")
+        assert len(set(layers)) <= 1, layers
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_a_solution_is_folded_under_its_own_words(site, page, name):
+    page.goto(f"{site}/{name}.html")
+    for fold in page.locator("div.cell.tag_exercise-solution summary").all():
+        assert fold.locator("span").first.inner_text() == "Show the solution"
+
+
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_the_notebook_can_be_downloaded(site, page, name):
     page.goto(f"{site}/{name}.html")

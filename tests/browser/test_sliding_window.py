@@ -94,7 +94,7 @@ def test_the_first_frame_asks_and_does_not_tell(widget_page):
     expect(sentence(page)).to_contain_text("Predict first.")
     assert page.locator(".lesson-controls").inner_text().count("?") == 1
     assert "81" not in page.locator(".lesson-key").inner_text()
-    assert number(page, "pixel values read") == 288 * 81
+    assert number(page, "pixels read, padding too") == 288 * 81
     once = multiplications_by_torch(20, 24, 9, 16, 3)
     each = multiplications_by_torch(1, 1, 9, 16, 3)
     assert number(page, "window by window") == 288 * each
@@ -110,7 +110,7 @@ def test_step_reads_on_and_reveals(widget_page):
     page.get_by_role("slider").focus()
     page.keyboard.press("ArrowLeft")
     expect(sentence(page)).to_contain_text("reads 49 pixels")
-    assert number(page, "pixel values read") == 241 * 49
+    assert number(page, "pixels read, padding too") == 241 * 49
     page.get_by_role("button", name="Reset").click()
     expect(sentence(page)).to_contain_text("Predict first.")
 
