@@ -129,6 +129,7 @@ function stage(picture, shades, onmove) {
     boxes = task === CLASSIFICATION ? [whole] : task === SEMANTIC ? [] : things;
     frames.replaceChildren(...boxes.map(frame));
     frames.dataset.task = task;
+    frames.classList.toggle("is-crowded", boxes.length > 4);
   }
   function drawUnit(task, unit) {
     lines.clearRect(0, 0, lines.canvas.width, lines.canvas.height);
