@@ -62,7 +62,7 @@ def normalise(text: str, address: str | None = None) -> str:
         tags = cell.metadata.get("tags", [])
         metadata = {"tags": sorted(tags)} if tags else {}
         if "exercise-solution" in tags:
-            metadata["mystnb"] = {"code_prompt_show": "Show the solution"}
+            metadata["mystnb"] = {f"code_prompt_{word.lower()}": f"{word} the solution" for word in ("Show", "Hide")}
         cell.metadata = nbformat.from_dict(metadata)
         if cell.cell_type != "code":
             cell.pop("attachments", None)
