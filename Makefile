@@ -7,10 +7,10 @@ BOOK := $(BIN)/jupyter-book build . -W -n --keep-going
 export OMP_WAIT_POLICY ?= passive
 
 .DEFAULT_GOAL := help
-.PHONY: help serve html test lab experiment bench-site clean
+.PHONY: help serve html test lab experiment bench-site bench-upsampling clean
 
 help: ## list the commands
-	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 serve: $(READY) ## build the book and serve it at http://127.0.0.1:8000 (PORT=... for another port)
 	@$(BIN)/python -m tools.serve --check $(PORT)
@@ -34,6 +34,9 @@ experiment: $(READY) ## run one recorded experiment again: NAME=context
 bench-site: html ## weigh every page and time its widgets on a slow line
 	@$(BIN)/python -m tools.browser
 	$(BIN)/python -m tools.bench_site
+
+bench-upsampling: $(READY) ## time the book's own upsampling beside torch's
+	@$(BIN)/python -m tools.bench_upsampling
 
 clean: ## remove everything that was built (the environment too)
 	rm -rf _build .venv

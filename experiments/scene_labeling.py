@@ -10,6 +10,7 @@ from torch import nn
 
 from experiments.record import class_shares, parameters, save, score, spread_scores
 from lessons_lib.data.meadow import batch
+from lessons_lib.models.blocks import multiplications_of
 from lessons_lib.models.multiscale import MultiScale
 from lessons_lib.models.patch_classifier import PatchClassifier
 from lessons_lib.models.recurrent import Recurrent, Unrolled, loss_of_all
@@ -55,21 +56,6 @@ def context(model: nn.Module, size: int = 193) -> int:
     return int(rows.max() - rows.min()) + 1
 
 
-def multiplications(model: nn.Module, size: int) -> int:
-    """Count the multiplications of all convolutions while one image passes."""
-    total = 0
-
-    def count(conv: nn.Conv2d, inputs: tuple, output: torch.Tensor) -> None:
-        nonlocal total
-        total += output.numel() * conv.weight[0].numel()
-
-    for module in model.modules():
-        if isinstance(module, nn.Conv2d):
-            module.register_forward_hook(count)
-    model(torch.zeros(1, 3, size, size))
-    return total
-
-
 def main() -> None:
     started = time.perf_counter()
     images, class_ids = batch("train", CONFIGURATION["train_scenes"], CONFIGURATION["size"])
@@ -102,7 +88,7 @@ def main() -> None:
         figures[f"{kind} {setting}"] = {
             "context": context(make(kind, setting)),
             "parameters": parameters(model),
-            "multiplications": multiplications(model, CONFIGURATION["size"]),
+            "multiplications": multiplications_of(model, CONFIGURATION["size"]),
             **spread_scores(scores),
             "cpu_seconds": seconds,
         }

@@ -12,7 +12,7 @@ FILES = sorted((ROOT / "lessons_lib").rglob("*.py"))
 # From the ground up. A module or package may use what stands before it here, a package also its own files.
 FLOORS = (
     ("shapes", "labels", "palette"),
-    ("data", "metrics", "losses"),
+    ("data", "metrics", "losses", "upsampling"),
     ("models",),
     ("training",),
     ("widgets", "figures"),

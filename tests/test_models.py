@@ -1,15 +1,30 @@
 """One suite that every segmentation network passes, then what is special about each."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from lessons_lib.models.blocks import WINDOWS, WindowEncoder, pad_edges, resize
+from lessons_lib import shapes
+from lessons_lib.models.blocks import (
+    WINDOWS,
+    WindowEncoder,
+    activation_bytes,
+    multiplications_of,
+    pad_edges,
+    resize,
+)
+from lessons_lib.models.deconvnet import DeconvNet
+from lessons_lib.models.fcn import FCN, enlarge
+from lessons_lib.models.full_resolution import FullResolution
 from lessons_lib.models.multiscale import MultiScale, halve, laplacian_pyramid
 from lessons_lib.models.patch_classifier import PatchClassifier, cut_patches
+from lessons_lib.models.receptive_field import effective_receptive_field, extent
 from lessons_lib.models.recurrent import Recurrent
 from lessons_lib.models.unet import UNet
+from lessons_lib.models.upsampler import UPSAMPLERS, UpsamplingNet
 
 SMALL = 8  # width of the hidden layers in these tests
 
@@ -25,6 +40,18 @@ MODELS = {
     **{
         f"UNet {skip}": lambda k=7, skip=skip: UNet(widths=(8, 12), num_classes=k, skip=skip)
         for skip in ("concat", "add", "none")
+    },
+    **{
+        f"FCN-{stride}s": lambda k=7, stride=stride: FCN(stride, widths=(4, 6, 8, 10, 12), num_classes=k)
+        for stride in (32, 16, 8)
+    },
+    "DeconvNet, unpooling": lambda k=7: DeconvNet(widths=(8, 12), num_classes=k),
+    "DeconvNet, bilinear": lambda k=7: DeconvNet(widths=(8, 12), num_classes=k, unpool=False),
+    "FullResolution": lambda k=7: FullResolution(depth=3, width=SMALL, num_classes=k),
+    "FullResolution, dilated": lambda k=7: FullResolution(3, SMALL, dilations=(1, 2, 4), num_classes=k),
+    **{
+        f"UpsamplingNet {upsampler}": lambda k=7, upsampler=upsampler: UpsamplingNet(upsampler, (8, 12), num_classes=k)
+        for upsampler in UPSAMPLERS
     },
 }
 
@@ -48,6 +75,32 @@ def unet_parameters(k, joined):
     return down + up_12 + up_8 + (8 * k + k)
 
 
+def fcn_parameters(k, scored, kernels):
+    """Levels 3 -> 4 -> 6 -> 8 -> 10 -> 12, a head for each scored map, one kernel a class for each enlargement."""
+    channels = (3, 4, 6, 8, 10, 12)
+    down = sum(map(double_conv_parameters, channels, channels[1:]))
+    return down + sum(c * k + k for c in channels[-scored:]) + sum(side * side * k for side in kernels)
+
+
+def deconvnet_parameters(k):
+    """Encoder 3 -> 8 -> 12, bottleneck 12, decoder 12 -> 8 -> 8; neither way of going up has parameters."""
+    pairs = ((3, 8), (8, 12), (12, 12), (12, 8), (8, 8))
+    return sum(double_conv_parameters(i, o) for i, o in pairs) + (8 * k + k)
+
+
+def full_resolution_parameters(k):
+    """Three 3x3 convolutions without bias, each followed by a scale and a shift; dilation costs nothing."""
+    return 9 * (3 * SMALL + 2 * SMALL * SMALL) + 3 * 2 * SMALL + (SMALL * k + k)
+
+
+UPSAMPLER_PARAMETERS = {  # of one that keeps c channels
+    **dict.fromkeys(("nearest", "bed of nails", "max unpooling", "bilinear"), lambda c: 0),
+    "transposed 3": lambda c: 9 * c * c + c,
+    "transposed 4": lambda c: 16 * c * c + c,
+    "resize and convolve": lambda c: 9 * c * c + c,
+    "sub-pixel": lambda c: 4 * (9 * c * c + c),
+}
+
 PARAMETERS = {  # by hand, K classes
     **{
         f"PatchClassifier {window}": lambda k, n=n: window_encoder_parameters(n, 3, SMALL) + SMALL * k + k
@@ -60,6 +113,17 @@ PARAMETERS = {  # by hand, K classes
     "UNet concat": lambda k: unet_parameters(k, joined=2),
     "UNet add": lambda k: unet_parameters(k, joined=1),
     "UNet none": lambda k: unet_parameters(k, joined=1),
+    **{  # a U-Net without skip connections that doubles 12 channels, then 8
+        f"UpsamplingNet {upsampler}": lambda k, own=own: unet_parameters(k, joined=1) + own(12) + own(8)
+        for upsampler, own in UPSAMPLER_PARAMETERS.items()
+    },
+    "FCN-32s": lambda k: fcn_parameters(k, scored=1, kernels=(64,)),
+    "FCN-16s": lambda k: fcn_parameters(k, scored=2, kernels=(4, 32)),
+    "FCN-8s": lambda k: fcn_parameters(k, scored=3, kernels=(4, 4, 16)),
+    "DeconvNet, unpooling": deconvnet_parameters,
+    "DeconvNet, bilinear": deconvnet_parameters,
+    "FullResolution": full_resolution_parameters,
+    "FullResolution, dilated": full_resolution_parameters,
 }
 
 every_model = pytest.mark.parametrize("name", MODELS)
@@ -71,10 +135,11 @@ def seeded():
 
 
 @every_model
-@pytest.mark.parametrize("size", [(16, 24), (13, 21), (1, 7)])
-def test_logits_have_the_size_of_the_input(name, size):
-    logits = MODELS[name]().eval()(torch.rand(2, 3, *size))
-    assert logits.shape == (2, 7, *size)
+@pytest.mark.parametrize("size", [(16, 24), (13, 21), (1, 7), (1, 1)])
+@pytest.mark.parametrize("count", [1, 3])
+def test_logits_have_the_size_of_the_input(name, size, count):
+    logits = MODELS[name]().eval()(torch.rand(count, 3, *size))
+    assert logits.shape == (count, 7, *size)
     assert logits.dtype == torch.float32
 
 
@@ -135,6 +200,34 @@ def test_overfits_one_image(name):
 
 
 @every_model
+def test_bf16_autocast_stays_close(name):
+    model = MODELS[name]()
+    images = torch.rand(2, 3, 24, 25)
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = model(images)
+    assert logits.shape == (2, 7, 24, 25)
+    logits.float().square().mean().backward()
+    assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
+    model.eval()
+    with torch.no_grad():
+        expected = model(images)
+        with torch.autocast("cpu", torch.bfloat16):
+            rounded = model(images).float()
+    assert (rounded - expected).abs().mean() < 0.1 * expected.std()
+
+
+@every_model
+def test_compiles_whole(name):
+    """One graph without a break; its kernels are left out, for they want a C++ compiler."""
+    model = MODELS[name]().eval()
+    images = torch.rand(1, 3, 17, 16)
+    torch.compiler.reset()
+    with torch.no_grad():
+        compiled = torch.compile(model, backend="aot_eager", fullgraph=True)
+        torch.testing.assert_close(compiled(images), model(images))
+
+
+@every_model
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_cuda_gives_the_same_logits(name):
     model = MODELS[name]().eval()
@@ -175,6 +268,50 @@ def test_unet_shape_trace():
         ("decoder.2", (16, 96, 51)),
         ("head", (7, 96, 51)),
     ]
+
+
+@pytest.mark.parametrize("upsampler", UPSAMPLERS)
+def test_upsampling_net_shape_trace(upsampler):
+    parts = ["encoder.2", "bottleneck", "decoder.0", "decoder.1.upsample", "decoder.1", "decoder.2", "head"]
+    assert trace(UpsamplingNet(upsampler), torch.rand(1, 3, 96, 51), parts) == [
+        ("encoder.2", (64, 24, 13)),
+        ("bottleneck", (128, 12, 7)),
+        ("decoder.0", (64, 24, 13)),
+        ("decoder.1.upsample", (32, 48, 26)),
+        ("decoder.1", (32, 48, 26)),
+        ("decoder.2", (16, 96, 51)),
+        ("head", (7, 96, 51)),
+    ]
+
+
+def test_upsampling_nets_differ_in_nothing_but_the_upsampler():
+    """So much so that one seed gives the encoder and the bottleneck of all of them the same weights."""
+    shared = {}
+    for upsampler in UPSAMPLERS:
+        torch.manual_seed(0)
+        model = UpsamplingNet(upsampler)
+        state = {key: value for key, value in model.state_dict().items() if ".upsample." not in key}
+        before_the_decoder = [value for key, value in state.items() if key.startswith(("encoder", "bottleneck"))]
+        for key, value in state.items():
+            assert shared.setdefault(key, value).shape == value.shape, key
+        assert shared.keys() == state.keys()
+        for one, other in zip(before_the_decoder, shared.values()):
+            assert torch.equal(one, other)
+
+
+def test_max_unpooling_uses_the_positions_of_its_own_level():
+    """What the decoder unpools stands where the encoder's level of the same size had its maxima."""
+    model, seen = UpsamplingNet("max unpooling", widths=(8, 12)).eval(), {}
+    for part in ("encoder.0", "encoder.1", "decoder.0.upsample", "decoder.1.upsample"):
+        model.get_submodule(part).register_forward_hook(lambda *call, part=part: seen.update({part: call[-1]}))
+    with torch.no_grad():
+        model(torch.rand(1, 3, 9, 11))
+    for deep, shallow in (("decoder.0.upsample", "encoder.1"), ("decoder.1.upsample", "encoder.0")):
+        features = seen[shallow]
+        _, positions = F.max_pool2d(features, 2, ceil_mode=True, return_indices=True)
+        maxima = torch.zeros_like(features).flatten(2).scatter(2, positions.flatten(2), 1).view_as(features)
+        assert (seen[deep] != 0).sum() == positions.numel()
+        assert not seen[deep][maxima == 0].any()
 
 
 def test_window_encoder_shape_trace():
@@ -311,12 +448,196 @@ def test_recurrent_instances_share_weights_and_start_from_zeros():
     assert torch.equal(three.all_logits(images)[-1], three(images))
 
 
+def test_fcn_shape_trace():
+    """At 96 px: maps of 48, 24, 12, 6 and 3 px, scores of the last three, enlarged until they are as large."""
+    model = FCN(stride=8)
+    parts = ["encoder.4", "heads.0", "decoder.0", "heads.1", "decoder.1", "heads.2", "decoder.2"]
+    assert trace(model, torch.rand(1, 3, 96, 51), parts) == [
+        ("encoder.4", (128, 6, 4)),  # 51 px are filled up to 64
+        ("heads.0", (7, 3, 2)),
+        ("decoder.0", (7, 6, 4)),
+        ("heads.1", (7, 6, 4)),
+        ("decoder.1", (7, 12, 8)),
+        ("heads.2", (7, 12, 8)),
+        ("decoder.2", (7, 96, 64)),
+    ]
+    assert model(torch.rand(1, 3, 96, 51)).shape == (1, 7, 96, 51)
+
+
+def test_deconvnet_shape_trace():
+    parts = ["encoder.3", "bottleneck", *(f"decoder.{index}" for index in range(4)), "head"]
+    assert trace(DeconvNet(), torch.rand(1, 3, 96, 51), parts) == [
+        ("encoder.3", (96, 12, 7)),
+        ("bottleneck", (96, 6, 4)),
+        ("decoder.0", (64, 12, 7)),
+        ("decoder.1", (32, 24, 13)),
+        ("decoder.2", (16, 48, 26)),
+        ("decoder.3", (16, 96, 51)),
+        ("head", (7, 96, 51)),
+    ]
+
+
+def test_full_resolution_shape_trace():
+    parts = ["encoder.0", "encoder.3", "encoder.18", "head"]
+    assert trace(FullResolution(dilations=(1, 1, 2, 4, 8, 16, 1)), torch.rand(1, 3, 24, 31), parts) == [
+        ("encoder.0", (16, 24, 31)),
+        ("encoder.3", (16, 24, 31)),
+        ("encoder.18", (16, 24, 31)),
+        ("head", (7, 24, 31)),
+    ]
+
+
+@pytest.mark.parametrize("factor", [2, 8, 16, 32])
+def test_fcn_enlarges_bilinearly_at_first(factor):
+    """Inside the outermost half places, where no copy of the kernel is missing, it is `resize`."""
+    scores = torch.rand(2, 3, 4, 5)
+    larger, resized = enlarge(factor, channels=3)(scores), resize(scores, (4 * factor, 5 * factor))
+    inside = (..., slice(factor // 2, -factor // 2), slice(factor // 2, -factor // 2))
+    torch.testing.assert_close(larger[inside], resized[inside])
+    assert torch.equal(larger.argmax(dim=1), resized.argmax(dim=1))  # it fades at the border, but all classes alike
+
+
+def test_fcn_adds_scores_of_finer_maps():
+    """FCN-8s, written out: the heads of 1/32, 1/16 and 1/8, each sum enlarged."""
+    model = FCN(stride=8, widths=(4, 6, 8, 10, 12)).eval()
+    features, maps = torch.rand(1, 3, 64, 32), []
+    logits = model(features)
+    for level in model.encoder:
+        features = F.max_pool2d(level(features), 2)
+        maps.append(features)
+    at_16 = model.decoder[0](model.heads[0](maps[4])) + model.heads[1](maps[3])
+    at_8 = model.decoder[1](at_16) + model.heads[2](maps[2])
+    torch.testing.assert_close(logits, model.decoder[2](at_8))
+
+
+def test_fcn_fills_up_by_repeating_the_last_row_and_column():
+    model, images = FCN(stride=16, widths=(4, 6, 8, 10, 12)).eval(), torch.rand(1, 3, 40, 33)
+    rows, columns = torch.arange(64).clamp(max=39), torch.arange(64).clamp(max=32)
+    filled = images[:, :, rows][..., columns]
+    torch.testing.assert_close(model(images), model(filled)[..., :40, :33])
+
+
+def test_unpooling_puts_values_where_the_maxima_were():
+    """With layers that hand maps on, the image's maxima come out at their places, everything else is 0."""
+    model = DeconvNet(widths=(3, 3))
+    for part in (*model.encoder, model.bottleneck, *model.decoder):
+        for index in range(len(part)):
+            part[index] = nn.Identity()
+    model.head = nn.Identity()
+    images = torch.rand(1, 3, 13, 10)
+    blocks = F.pad(images, (0, 2, 0, 3), value=-1).unfold(2, 4, 4).unfold(3, 4, 4)  # 4x4 px of two poolings
+    largest = blocks.amax(dim=(-2, -1)).repeat_interleave(4, 2).repeat_interleave(4, 3)[..., :13, :10]
+    assert torch.equal(model(images), images.where(images == largest, 0))
+    model.unpool = False
+    assert (model(images) != 0).all()  # bilinear resizing spreads them
+
+
+@pytest.mark.parametrize("dilations", [None, (1, 2, 4), (3, 1, 1)])
+def test_full_resolution_sees_what_shapes_says(dilations):
+    model = FullResolution(depth=3, width=SMALL, dilations=dilations)
+    layers = [shapes.Layer(3, padding=step, dilation=step) for step in model.dilations]
+    side = shapes.receptive_field(layers)
+    assert side == 1 + 2 * sum(model.dilations)
+    assert extent(effective_receptive_field(model, size=41)) == (side, side)
+
+
+def test_fcn_sees_what_shapes_says():
+    """Its coarsest map, without the filling up; pooling counts as a layer of kernel 2 and stride 2."""
+    model = FCN(stride=32, widths=(4, 6, 8, 10, 12))
+    level = [shapes.Layer(3, padding=1), shapes.Layer(3, padding=1), shapes.Layer(2, stride=2)]
+
+    class FirstLevels(nn.Module):
+        def __init__(self, count):
+            super().__init__()
+            self.levels, self.grid = model.encoder[:count], 2**count
+
+        def forward(self, images):
+            for level in self.levels:
+                images = F.max_pool2d(level(images), 2)
+            return images.repeat_interleave(self.grid, 2).repeat_interleave(self.grid, 3)  # at the input's size
+
+    for count, size in ((1, 20), (2, 32), (3, 64)):
+        side = shapes.receptive_field(level * count)
+        assert side == (6, 16, 36)[count - 1]
+        assert extent(effective_receptive_field(FirstLevels(count), size, repeats=60)) == (side, side)
+
+
+def test_effective_receptive_field_equals_a_gradient_by_hand():
+    """One linear layer: |d output / d input| is the kernel's magnitude, turned by 180 degrees to the input's view."""
+    network = nn.Conv2d(3, 1, kernel_size=3, padding=1)
+    torch.manual_seed(5)
+    field = effective_receptive_field(network, size=7, repeats=1)
+    torch.manual_seed(5)
+    torch.rand(1, 3, 7, 7)
+    expected = (network.weight[0] * torch.randn(1)).abs().mean(dim=0)
+    torch.testing.assert_close(field[2:5, 2:5], expected.detach())
+    assert field.sum() == pytest.approx(expected.sum().item())
+
+
+def test_effective_receptive_field_is_strongest_in_the_middle():
+    field = effective_receptive_field(FullResolution(depth=7), size=31)
+    assert field[13:18, 13:18].mean() > 10 * field[8, 8:23].mean()
+
+
+def test_measuring_leaves_the_model_as_it_is():
+    model = FCN(widths=(4, 6, 8, 10, 12)).train()
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    multiplications_of(model, 32)
+    activation_bytes(model, torch.rand(2, 3, 32, 32))
+    effective_receptive_field(model, 32, repeats=1)
+    assert model.training and all(parameter.requires_grad for parameter in model.parameters())
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert not any(module._forward_hooks for module in model.modules())
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+
+
+def test_multiplications_of_equal_the_hand_formula():
+    size = (64, 32)
+    for window in WINDOWS:
+        model = PatchClassifier(window, width=SMALL)
+        assert multiplications_of(model, size) == model.multiplications(size)
+    by_hand, channels = 0, (3, 4, 6, 8, 10, 12)
+    for index, (i, o) in enumerate(pairwise(channels)):
+        at = (64 >> index, 32 >> index)
+        by_hand += shapes.multiplications(at, i, o, 3) + shapes.multiplications(at, o, o, 3)
+    for shift, c in ((5, 12), (4, 10), (3, 8)):
+        by_hand += shapes.multiplications((64 >> shift, 32 >> shift), c, 7, 1)
+    for shift, kernel_size in ((5, 4), (4, 4), (3, 16)):  # transposed: every place of the input lays down a kernel
+        by_hand += shapes.multiplications((64 >> shift, 32 >> shift), 7, 7, kernel_size, groups=7)
+    assert multiplications_of(FCN(8, widths=channels[1:]), size) == by_hand
+    assert multiplications_of(FCN(8, widths=channels[1:]), (60, 31)) == by_hand  # filled up to 64 x 32
+
+
+def test_activation_bytes_equal_the_hand_count():
+    """Of each layer: what the convolution gives, what the ReLU gives, the batch's mean and spread; and the images."""
+    model, depth, width = FullResolution(depth=3, width=SMALL), 3, SMALL
+    pixels = 2 * 10 * 12
+    by_hand = 4 * (3 * pixels + depth * (2 * width * pixels + 2 * width))
+    images = torch.rand(5, 3, 10, 12)
+    assert activation_bytes(model, images[:2]) == by_hand  # a view of a larger batch counts as what it shows
+    with torch.no_grad():
+        assert activation_bytes(model.eval(), images[:2]) == by_hand  # always as in training
+
+
+@pytest.mark.parametrize("size", [(4, 0), (0, 5)])
+def test_receptive_field_errors(size):
+    name, value = ("repeats", 0) if size[1] == 0 else ("size", 0)
+    with pytest.raises(ValueError, match=f"{name} must be at least 1; got {value}; use 1 or more"):
+        effective_receptive_field(nn.Conv2d(3, 7, 1), *size)
+    assert extent(torch.zeros(3, 4)) == (0, 0)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda: UNet(skip="sum"), "skip must be one of concat, add, none; got 'sum'; choose one of these"),
         (lambda: MultiScale(scales=0), "scales must be at least 1; got 0"),
         (lambda: Recurrent(instances=0), "instances must be at least 1; got 0"),
+        (lambda: FCN(stride=4), "stride must be one of 32, 16, 8 px; got 4; choose one of these"),
+        (lambda: FCN(widths=(8, 16)), r"one for each of the 5 levels; got \(8, 16\); give 5 values"),
+        (lambda: FullResolution(depth=0), "depth must be at least 1; got 0; use 1 or more"),
+        (lambda: FullResolution(3, dilations=(1, 2)), r"each of the 3 layers; got \(1, 2\); .* set depth to 2"),
+        (lambda: UpsamplingNet("cubic"), "upsampler must be one of nearest, .*, sub-pixel; got 'cubic'; choose one"),
     ],
 )
 def test_error_texts(make, message):

@@ -19,14 +19,14 @@ class Option(NamedTuple):
 
 
 class Mistake(NamedTuple):
-    """A wrong number that readers arrive at; `why` names what led there."""
+    """A wrong number, or grid of numbers, that readers arrive at; `why` names what led there."""
 
-    value: float
+    value: float | list
     why: str
 
 
 class Question(LessonWidget):
-    """What `Choice` and `Number` share. Words in `backticks` are set as code.
+    """What `Choice`, `Number` and `Cells` share. Words in `backticks` are set as code.
 
     Args:
         key: name in the browser's memory, "PAGE/NAME", never used twice.

@@ -112,7 +112,7 @@ def test_a_number_may_be_written_in_many_ways(widget_page):
 def test_minus_signs_and_the_edges_of_the_tolerance(widget_page):
     page = widget_page(lambda: number(answer=-0.3, tolerance=0.1, mistakes=[], hints=[]))
     figure = page.locator("figure")
-    for text in ("-0.3", "\u22120.4", "-.2", "-3/10"):
+    for text in ("-0.3", "\u22120.4", "-.2", "-3/10", "-30 %", "-30%"):
         assert type_in(figure, text).startswith("Right."), text
     assert type_in(figure, "0.3") == "Not yet. 0.3 is too large."
     assert type_in(figure, "-0.4001") == "Not yet. -0.4001 is too small."

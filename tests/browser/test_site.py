@@ -95,6 +95,15 @@ def test_pictures_speak_and_come_when_needed(site, page, name):
 
 
 @pytest.mark.parametrize("name", PAGES)
+def test_every_formula_is_understood(site, page, name):
+    visit(page, f"{site}/{name}.html")
+    formulas = page.locator("div.math, span.math").count()
+    assert page.locator("mjx-container").count() == formulas
+    assert page.locator("mjx-merror, [data-mjx-error]").all_inner_texts() == []
+    assert not any("\\" in text for text in page.locator("mjx-assistive-mml").all_inner_texts())
+
+
+@pytest.mark.parametrize("name", PAGES)
 def test_ids_stand_for_one_element_each(site, page, name):
     visit(page, f"{site}/{name}.html")
     ids = page.evaluate("[...document.querySelectorAll('[id]')].map((element) => element.id)")
