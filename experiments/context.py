@@ -6,13 +6,13 @@ equals training on all patches of those images, since their dense twins give the
 """
 
 import time
+from functools import partial
 
 import numpy as np
 
-from experiments.record import RESULTS, class_shares, parameters, save, score, spread_scores
+from experiments.record import RESULTS, class_shares, parameters, save, score, spread_scores, train
 from lessons_lib.data.meadow import batch
 from lessons_lib.models.patch_classifier import PatchClassifier
-from lessons_lib.training import fit, seed_everything
 
 CONFIGURATION = {
     "windows": [1, 3, 5, 9, 17, 33, 65],
@@ -31,7 +31,7 @@ WEIGHTS = RESULTS / "context_weights.npz"  # of the first seed, by window; noteb
 
 def main() -> None:
     started = time.perf_counter()
-    images, class_ids = batch("train", CONFIGURATION["train_scenes"], CONFIGURATION["size"])
+    scenes = batch("train", CONFIGURATION["train_scenes"], CONFIGURATION["size"])
     test_images, test_class_ids = batch("test", CONFIGURATION["test_scenes"], CONFIGURATION["size"])
     arms = {str(window): (window, CONFIGURATION["width"]) for window in CONFIGURATION["windows"]}
     arms["1, wide"] = (1, CONFIGURATION["control_width"])
@@ -40,20 +40,9 @@ def main() -> None:
     for name, (window, width) in arms.items():
         scores, seconds = [], []
         for seed in CONFIGURATION["seeds"]:
-            seed_everything(seed)
-            model = PatchClassifier(window, width=width)
-            before = time.process_time()
-            fit(
-                model,
-                images,
-                class_ids,
-                steps=CONFIGURATION["steps"],
-                batch_size=CONFIGURATION["batch_size"],
-                learning_rate=CONFIGURATION["learning_rate"],
-                seed=seed,
-                device="cpu",
-            )
-            seconds.append(round(time.process_time() - before, 1))
+            make = partial(PatchClassifier, window, width=width)
+            model, taken = train(make, scenes, CONFIGURATION, CONFIGURATION["learning_rate"], seed)
+            seconds.append(taken)
             scores.append(score(model, test_images, test_class_ids))
             print(f"window {name}, seed {seed}: mIoU {scores[-1]['mean_iou']:.3f}, {seconds[-1]} CPU s", flush=True)
             if seed == CONFIGURATION["seeds"][0] and width == CONFIGURATION["width"]:

@@ -1,10 +1,10 @@
-"""What every experiment shares: scores on Meadow, the spread over seeds, the result file."""
+"""What every experiment shares: training and scores on Meadow, the spread over seeds, the result file."""
 
 import json
 import os
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,9 +14,39 @@ from torch import Tensor, nn
 
 from lessons_lib import metrics
 from lessons_lib.data.meadow import CLASSES
-from lessons_lib.training import predict
+from lessons_lib.training import fit, predict, seed_everything
 
 RESULTS = Path(__file__).parent / "results"
+
+
+def train(
+    make: Callable[[], nn.Module], scenes: tuple[Tensor, Tensor], configuration: dict, learning_rate: float, seed: int
+) -> tuple[nn.Module, float]:
+    """Build a network from a seed and train it on the CPU.
+
+    Args:
+        make: builds it.
+        scenes: images (B, 3, H, W) and class_ids (B, H, W).
+        configuration: of the experiment, with "steps" and "batch_size".
+        learning_rate: the highest one.
+        seed: of its first weights and of the order of the scenes.
+
+    Returns:
+        The network, and the CPU seconds that the training took.
+    """
+    seed_everything(seed)
+    model = make()
+    before = time.process_time()
+    fit(
+        model,
+        *scenes,
+        steps=configuration["steps"],
+        batch_size=configuration["batch_size"],
+        learning_rate=learning_rate,
+        seed=seed,
+        device="cpu",
+    )
+    return model, round(time.process_time() - before, 1)
 
 
 def score(model: nn.Module, images: Tensor, class_ids: Tensor) -> dict:

@@ -9,16 +9,19 @@ import numpy as np
 import pytest
 import torch
 
-from experiments import context, record, scene_labeling, sliding_window
+from experiments import context, fcn, full_resolution, record, scene_labeling, shrinking, sliding_window, upsamplers
 from lessons_lib.data.meadow import CLASSES, batch
-from lessons_lib.metrics import pixel_accuracy
+from lessons_lib.metrics import confusion_matrix, mean_iou, pixel_accuracy
+from lessons_lib.models.blocks import activation_bytes, multiplications_of
+from lessons_lib.models.efficientnet import EfficientNetLite0
 from lessons_lib.models.patch_classifier import PatchClassifier
+from lessons_lib.models.upsampler import UPSAMPLERS
 from lessons_lib.notebook import load_weights
 from lessons_lib.training import evaluate
 
 FOLDER = Path(record.__file__).parent
 NAMES = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem not in ("__init__", "record"))
-ON_MEADOW = ["context", "meadow", "scene_labeling"]
+ON_MEADOW = ["context", "fcn", "full_resolution", "meadow", "scene_labeling", "upsamplers"]
 every_experiment = pytest.mark.parametrize("name", NAMES)
 
 
@@ -33,7 +36,7 @@ def load(name):
 
 
 def test_every_script_has_a_result_and_every_result_a_script():
-    assert NAMES == ["context", "meadow", "scene_labeling", "sliding_window"]
+    assert sorted([*ON_MEADOW, "shrinking", "sliding_window"]) == NAMES
     assert sorted(path.stem for path in record.RESULTS.glob("*.json")) == NAMES
 
 
@@ -71,8 +74,9 @@ def test_result_names_no_folder_of_the_machine_that_recorded_it(name):
 
 @pytest.mark.parametrize("name", ON_MEADOW)
 def test_result_is_of_the_meadow_that_is_drawn_here(name, scenes):
-    shares = record.class_shares(scenes[1])
-    assert shares == pytest.approx(load(name)["figures"]["class_shares"], abs=5e-4)
+    first = load(name)["configuration"].get("first_test_scene", 0)
+    class_ids = scenes[1] if first == 0 else batch("test", len(scenes[1]), start=first)[1]
+    assert record.class_shares(class_ids) == pytest.approx(load(name)["figures"]["class_shares"], abs=5e-4)
 
 
 @pytest.mark.parametrize("name", ON_MEADOW)
@@ -141,9 +145,183 @@ def test_scene_labeling_context_parameters_and_multiplications():
         kind, setting = name.split()
         model = scene_labeling.make(kind, int(setting))
         assert arm["parameters"] == record.parameters(model)
-        assert arm["multiplications"] == scene_labeling.multiplications(model, 96)
+        assert arm["multiplications"] == multiplications_of(model, 96)
         assert arm["context"] == scene_labeling.context(model)
     assert arms["window 33"]["multiplications"] == PatchClassifier(33, width=16).multiplications(96)
+
+
+@pytest.mark.parametrize("name", ["fcn", "full_resolution"])
+def test_learning_rate_is_the_best_on_validation_scenes(name):
+    result = load(name)
+    assert result["configuration"]["validation_seed"] not in result["configuration"]["seeds"]
+    for arm in result["figures"]["arms"].values():
+        rates = arm["validation_mean_iou"]
+        assert [float(rate) for rate in rates] == result["configuration"]["learning_rates"]
+        assert rates[str(arm["learning_rate"])] == max(rates.values())
+
+
+def test_fcn_arms_and_diagnosis():
+    figures = load("fcn")["figures"]
+    assert list(figures["arms"]) == list(fcn.ARMS)
+    for name, arm in figures["arms"].items():
+        model = fcn.ARMS[name]()
+        assert arm["parameters"] == record.parameters(model)
+        assert arm["multiplications"] == multiplications_of(model, 96)
+        assert len(arm["validation_curve"]) == len(fcn.CONFIGURATION["moments"])
+        assert len(arm["cpu_seconds"]) == len(arm["train_mean_iou"]["values"]) == 3
+    assert list(figures["diagnosis"]) == list(fcn.DIAGNOSIS)
+    for name, (make, times) in fcn.DIAGNOSIS.items():
+        diagnosed = figures["diagnosis"][name]
+        assert diagnosed["parameters"] == record.parameters(make())
+        assert diagnosed["steps"] == times * fcn.CONFIGURATION["steps"]
+    diagnosed, arm = figures["diagnosis"]["as above"], figures["arms"][fcn.DIAGNOSED]
+    assert diagnosed["validation"]["mean_iou"] == arm["validation_mean_iou"][str(arm["learning_rate"])]
+
+
+def test_fcn_frames_are_small_and_get_closer_to_the_truth(scenes):
+    assert fcn.FRAMES.stat().st_size < 200_000
+    moments, shown = fcn.CONFIGURATION["moments"], fcn.CONFIGURATION["frame_scenes"]
+    truth = scenes[1][shown].numpy()
+    with np.load(fcn.FRAMES) as frames:
+        assert list(frames) == ["FCN-32s", "FCN-16s", "FCN-8s"]
+        for maps in frames.values():
+            assert maps.dtype == np.uint8
+            assert maps.shape == (len(moments), len(shown), 96, 96)
+            assert maps.max() < len(CLASSES)
+            right = (maps == truth).mean(axis=(1, 2, 3))
+            assert right[-1] > max(right[0], 0.8)
+
+
+def test_full_resolution_costs_are_those_of_the_networks():
+    figures, networks = load("full_resolution")["figures"], full_resolution.FULL | full_resolution.CANDIDATES
+    assert list(figures["arms"]) == list(networks)
+    for name, arm in figures["arms"].items():
+        model = networks[name]()
+        assert arm["parameters"] == record.parameters(model)
+        assert [int(size) for size in arm["by_size"]] == full_resolution.CONFIGURATION["cost_sizes"]
+        assert {cost: arm["by_size"]["96"][cost] for cost in full_resolution.COSTS}.items() <= arm.items()
+        for size in (32, 96):
+            row = arm["by_size"][str(size)]
+            assert row["multiplications"] == multiplications_of(model, size)
+            kept = activation_bytes(model, torch.rand(1, 3, size, size))
+            assert row["activation_bytes"] == pytest.approx(kept, rel=0.02)
+            assert len(row["all_cpu_seconds"]) == full_resolution.CONFIGURATION["cost_repeats"]
+    for depth, row in figures["by_depth"].items():
+        assert row["full resolution"]["receptive_field"] == 1 + 2 * int(depth)
+        assert row["full resolution"]["multiplications"] == multiplications_of(
+            full_resolution.FullResolution(int(depth)), 96
+        )
+        for name, downsample in (("downsampling", True), ("the same without downsampling", False)):
+            model = full_resolution.stack(int(depth) // 2, downsample)
+            assert row[name]["multiplications"] == multiplications_of(model, 96)
+            assert model.eval()(torch.rand(1, 3, 32, 32)).shape == (1, 7, 32, 32)
+
+
+def test_full_resolution_verdicts_follow_from_the_arms():
+    figures = load("full_resolution")["figures"]
+    assert figures["verdicts"] == {
+        name: full_resolution.verdict(name, figures["arms"]) for name in full_resolution.FULL
+    }
+
+
+@pytest.mark.parametrize(
+    ("candidate", "rival", "holds"),  # the candidate's accuracies on validation and test, and its three costs
+    [
+        ((0.7, 0.72, 10, 10, 1.0), "FCN-8s", True),  # more accurate and cheaper
+        ((0.59, 0.72, 10, 10, 1.0), None, False),  # not accurate enough on validation scenes
+        ((0.7, 0.58, 10, 10, 1.0), "FCN-8s", False),  # nor, as it turns out, on the test scenes
+        ((0.7, 0.72, 10, 30, 1.0), "FCN-8s", False),  # it keeps more memory
+        ((0.7, 0.72, 10, 10, 3.0), "FCN-8s", False),  # it takes longer
+    ],
+)
+def test_full_resolution_verdict_can_come_out_either_way(candidate, rival, holds):
+    def arm(validation, test, multiplications, memory, seconds):
+        return {
+            "validation_mean_iou": {"0.01": validation, "0.003": 0.1},
+            "mean_iou": {"values": [test, test, test]},
+            "multiplications": multiplications,
+            "activation_bytes": memory,
+            "cpu_seconds": seconds,
+        }
+
+    arms = {name: arm(0.1, 0.1, 1, 1, 0.1) for name in full_resolution.CANDIDATES}  # cheapest, but worthless
+    arms |= {"full resolution": arm(0.6, 0.6, 20, 20, 2.0), "FCN-8s": arm(*candidate)}
+    judged = full_resolution.verdict("full resolution", arms)
+    assert judged["rival"] == rival
+    assert judged["holds"] is holds
+
+
+def test_a_cell_gets_its_commonest_class(scenes):
+    class_ids = scenes[1][:2]
+    for stride in (2, 8, 32):
+        coarse = shrinking.commonest(class_ids, stride)
+        for index, row, column in np.ndindex(2, 96 // stride, 96 // stride):
+            cell = (index, slice(row * stride, (row + 1) * stride), slice(column * stride, (column + 1) * stride))
+            counts = np.bincount(class_ids[cell].flatten(), minlength=len(CLASSES))
+            assert (coarse[cell] == int(counts.argmax())).all()
+
+
+def test_shrinking_figures_are_those_of_the_script(scenes):
+    figures = load("shrinking")["figures"]
+    best = {int(stride): entry["mean_iou"] for stride, entry in figures["best_possible"].items()}
+    coarse = shrinking.commonest(scenes[1], 16)
+    assert best[1] == 1 and list(best) == sorted(best) and sorted(best.values(), reverse=True) == list(best.values())
+    assert best[16] == pytest.approx(mean_iou(confusion_matrix(scenes[1], coarse, len(CLASSES))), abs=1e-4)
+    costs = figures["multiplications"]
+    assert costs["as it is"] == multiplications_of(EfficientNetLite0(), 224)
+    assert figures["holds"] == (costs["at full size"] > 10 * costs["as it is"] and best[32] < 0.5)
+
+
+def test_upsamplers_arms():
+    result = load("upsamplers")
+    arms, rates = result["figures"]["arms"], result["figures"]["validation_mean_iou"]
+    assert list(arms) == [*UPSAMPLERS, "nearest, wide"]
+    for name, arm in arms.items():
+        model = upsamplers.make(name)
+        assert arm["parameters"] == record.parameters(model)
+        assert arm["multiplications"] == multiplications_of(model, 96)
+        for state in arm["grid_percent"].values():
+            for periods in state.values():
+                assert list(periods) == [str(period) for period in result["configuration"]["periods"]]
+                assert 0 <= periods["2"]["lowest"] <= periods["8"]["highest"] <= 100.001
+    costs = [arm["multiplications"] for arm in arms.values()]
+    assert costs[-1] == pytest.approx(max(costs[:-1]), rel=0.01)
+    means = {float(rate): np.mean(list(scores.values())) for rate, scores in rates.items()}
+    assert list(means) == result["configuration"]["learning_rates"]
+    assert max(means, key=means.get) == result["figures"]["learning_rate"]
+    assert result["configuration"]["validation_seed"] not in result["configuration"]["seeds"]
+
+
+def test_upsamplers_maps_are_small_and_complete():
+    assert upsamplers.MAPS.stat().st_size < 200_000
+    side, shown = upsamplers.CONFIGURATION["side"], upsamplers.CONFIGURATION["shown_scenes"]
+    with np.load(upsamplers.MAPS) as maps:
+        assert len(maps) == 3 * (len(UPSAMPLERS) + 1)
+        for name in (*UPSAMPLERS, "nearest, wide"):
+            for state in ("untrained", "trained"):
+                assert maps[f"{name}.{state}"].shape == (side, side)
+                assert np.isfinite(maps[f"{name}.{state}"]).all()
+            assert maps[f"{name}.predicted"].shape == (shown, 96, 96)
+            assert maps[f"{name}.predicted"].max() < len(CLASSES)
+
+
+def test_grid_share_is_one_of_a_pattern_and_zero_of_a_slope():
+    torch.manual_seed(0)
+    rows, columns = torch.meshgrid(torch.arange(96.0), torch.arange(96.0), indexing="ij")
+    slope = torch.stack([rows + 2 * columns, -columns, 0 * rows])[None]
+    pattern = torch.rand(2, 3, 4, 4).repeat(1, 1, 24, 24)
+    noise = torch.rand(20, 3, 96, 96)
+    for period in (2, 4, 7, 8):
+        assert upsamplers.grid_share(slope, period, side=56) == pytest.approx(0, abs=1e-6)
+        free = period**2 - 1  # values of a pattern of mean 0, among those of the square
+        assert upsamplers.grid_share(noise, period, side=56) == pytest.approx(free / 56**2, rel=0.2)
+        assert upsamplers.grid_share(pattern, period, side=56) == pytest.approx(
+            {2: 0.25, 4: 1, 7: 0, 8: 1}[period], abs=0.25 if period == 2 else 1e-5
+        )
+    both = pattern[:1] + slope / slope.std()
+    share = upsamplers.grid_share(both, 8, side=56)
+    parts = [upsamplers.middle(maps - maps.mean(dim=1, keepdim=True), 56).var((2, 3)) for maps in (pattern[:1], both)]
+    assert share == pytest.approx(float(parts[0].sum() / parts[1].sum()), rel=1e-3)
 
 
 def test_spread_and_shares_by_hand():
