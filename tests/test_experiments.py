@@ -189,7 +189,7 @@ def test_fcn_frames_are_small_and_get_closer_to_the_truth(scenes):
             assert maps.shape == (len(moments), len(shown), 96, 96)
             assert maps.max() < len(CLASSES)
             right = (maps == truth).mean(axis=(1, 2, 3))
-            assert right[-1] > max(right[0], 0.8)
+            assert right[-1] > max(right[0], 0.7)
 
 
 def test_full_resolution_costs_are_those_of_the_networks():
