@@ -142,7 +142,7 @@ function randomView(again) {
   const some = canvas("Three output channels as red, green and blue."), all = canvas("Root mean square over all channels.");
   const panel = (picture, ...words) => h("div", { class: "lesson-panel" }, picture, h("span", {}, ...words));
   const node = h("div", {}, h("div", { class: "lesson-overlap-pair" }, panel(some, "three channels, as red, green, blue"),
-    panel(all, `typical size over all ${CHANNELS} channels`)), button("Other random kernels", again));
+    panel(all, `typical size over all ${CHANNELS} channels: how far from 0 their numbers lie (root of the mean square)`)), button("Other random kernels", again));
   let key = null, result = null;
   return {
     node,
@@ -169,12 +169,16 @@ function randomView(again) {
 function formula() {
   const cells = Object.fromEntries(["kernel", "stride", "quotient", "low", "high", "low2", "high2", "ratio"].map((key) => [key, h("span", { "data-variable": key })]));
   const line = (name, ...value) => h("div", {}, h("dt", {}, name), h("dd", {}, ...value));
+  const note = h("small", {});
   const node = h("dl", { class: "lesson-sums lesson-formula" },
-    line("kernel ÷ stride", cells.kernel, " ÷ ", cells.stride, " = ", h("b", {}, cells.quotient)),
+    line(h("span", {}, "kernel ÷ stride ", note), cells.kernel, " ÷ ", cells.stride, " = ", h("b", {}, cells.quotient)),
     line("along a row, lowest and highest", h("b", {}, cells.low), " and ", h("b", {}, cells.high)),
     line("in 2D, squared", h("b", {}, cells.low2), " and ", h("b", {}, cells.high2)),
     line("highest ÷ lowest in 2D", h("b", { class: "lesson-ratio" }, cells.ratio)));
-  node.update = ({ layer, low, high }, hidden) => {
+  node.update = ({ layer, low, high }, { remedy, kernel, stride }, hidden) => {
+    note.textContent = { "divisible kernel": layer.kernel !== kernel && `the kernel becomes ${layer.kernel}`,
+      "resize, then convolve": layer.stride !== stride && `after resizing the stride is ${layer.stride}`,
+      "sub-pixel shuffle": layer.kernel !== kernel && `its kernels together make one of ${layer.kernel}` }[remedy] || "";
     const texts = { kernel: layer.kernel, stride: layer.stride, quotient: short(layer.kernel / layer.stride), low: short(low), high: short(high),
       low2: short(low ** 2), high2: short(high ** 2), ratio: low ? short((high / low) ** 2) + " ×" : "gaps" };
     for (const [key, text] of Object.entries(texts)) cells[key].textContent = hidden && !["kernel", "stride", "quotient"].includes(key) ? "?" : text;
@@ -198,6 +202,8 @@ function render({ model, el }) {
       const layers = choice({ label: "Layers", options: [1, 2, 3].map((count) => [count, count]), onchange: (value) => change({ layers: value }) });
       const guess = h("div", { class: "lesson-row" }, button("The same on all", () => set({ guess: "even" })), button("More on some", () => set({ guess: "uneven" })));
       const numbers = formula();
+      const about = h("p", { class: "lesson-recorded lesson-overlap-about" });
+      remedy.append(about);
       kernel.dataset.variable = "kernel";
       stride.dataset.variable = "stride";
       controls.append(show, remedy, kernel, stride, layers, numbers, guess);
@@ -208,7 +214,8 @@ function render({ model, el }) {
         if (picture.firstChild !== view.node) picture.replaceChildren(view.node);
         const random = view.update(facts, state);
         Object.entries({ show, remedy, kernel, stride, layers }).forEach(([key, control]) => control.update(state[key]));
-        numbers.update(facts, hidden);
+        numbers.update(facts, state, hidden);
+        about.textContent = explain(facts, state);
         guess.hidden = !hidden;
         return hidden ? question(facts) : [verdict(facts, state), words(facts, state, random), pointed(facts, state)].filter(Boolean).join(" ");
       };
@@ -224,8 +231,18 @@ function verdict({ low, high }, { guess }) {
   return (guess === "even") === (low === high) ? "As you said." : "Not as you said.";
 }
 
+/** What the remedy does, in a line. */
+function explain({ layer }, { remedy, stride }) {
+  if (remedy === "none") return "The stamps as they fall.";
+  if (stride === 1) return "With stride 1 nothing is enlarged: this is an ordinary convolution.";
+  const times = layer.kernel / stride, [channels, pixels] = { 2: ["four times", "four"], 3: ["nine times", "nine"], 4: ["sixteen times", "sixteen"] }[stride];
+  return { "divisible kernel": `${layer.kernel} is ${{ 1: "equal to", 2: "twice" }[times] || times + " times"} the stride ${stride}: every place is reached by as many weights.`,
+    "resize, then convolve": "First copy every pixel, then an ordinary convolution.",
+    "sub-pixel shuffle": `A convolution makes ${channels} the channels; they become the ${pixels} pixels of a block.` }[remedy];
+}
+
 function words({ layer, low, high }, { show, remedy, stride, layers, kernel }, random) {
-  const stacked = layers > 1 ? `After ${layers} layers` : "Away from the border";
+  const stacked = layers > 1 ? `After ${layers} layers` : "Away from the border", path = "from the input (a path: one weight of each layer)";
   if (show === "random") {
     const even = low === high ? "the overlap is even" : `the overlap runs from ${low ** 2} to ${high ** 2}`;
     if (random.size.length === 1 || random.high - random.low < 1e-9) return "A constant input stays constant, whatever the kernels: every output pixel sees the same weights.";
@@ -235,10 +252,10 @@ function words({ layer, low, high }, { show, remedy, stride, layers, kernel }, r
   if (low === 0) return `${stacked}, a stamp of ${layer.kernel} px every ${layer.stride} px leaves gaps: some output pixels get nothing.`;
   if (low < high) {
     const counts = show === "grid" ? `${low ** 2} to ${high ** 2}` : `${low} to ${high}`;
-    return `${stacked}, output pixels get ${counts} ${layers > 1 ? "paths from the input" : "stamps"}: ${layer.kernel} is not divisible by ${layer.stride}. `
+    return `${stacked}, output pixels get ${counts} ${layers > 1 ? `paths ${path}` : "stamps"}: ${layer.kernel} is not divisible by ${layer.stride}. `
       + (layers > 1 ? "Each layer stamps the pattern of the one before, so the pattern grows." : show === "grid" ? "Rows and columns multiply: a checkerboard." : "In 2D this becomes a checkerboard.");
   }
-  const count = plural(show === "grid" ? low ** 2 : low, layers > 1 ? "path" : "stamp") + (layers > 1 ? " from the input" : "");
+  const count = plural(show === "grid" ? low ** 2 : low, layers > 1 ? "path" : "stamp") + (layers > 1 ? ` ${path}` : "");
   const reason = { none: `${layer.kernel} is divisible by ${layer.stride}`, "divisible kernel": `${layer.kernel} is divisible by ${layer.stride}`,
     "resize, then convolve": `the input is first enlarged ${stride} times, then convolved with stride 1`,
     "sub-pixel shuffle": `each of the ${stride ** 2} sub-pixels has a ${kernel}×${kernel} kernel of its own, together ${layer.kernel}×${layer.kernel}` }[remedy];

@@ -7,7 +7,7 @@ import { maxPool, maxUnpool } from "./shared/pooling.js";
    framed in every grid. */
 
 const SOURCES = [["own", "this pooling layer"], ["other", "another pooling layer"]];
-const CLICKS = [["move", "moves the maximum there"], ["raise", "raises the number"]];
+const CLICKS = [["move", "moves the maximum there"], ["raise", "raises the number, up to 9"]];
 const place = (index, columns) => `row ${Math.floor(index / columns)}, column ${index % columns}`;
 const shiftOf = (steps, forward, back) => steps && `${Math.abs(steps)} px ${steps > 0 ? forward : back}`;
 
@@ -67,7 +67,7 @@ function render({ model, el }) {
         const { cells, columns, side, positions } = view(), index = row * columns + column;
         const best = positions[Math.floor(row / 2) * side + Math.floor(column / 2)];
         set({ at: index });
-        if (model.get("click") === "raise") write(index, (cells[index] + 1) % 10);
+        if (model.get("click") === "raise") write(index, Math.min(9, cells[index] + 1));
         else if (cells[index] < cells[best]) set({ cells: replaced(cells, { [index]: cells[best], [best]: cells[index] }) });
         else if (index !== best) set({ cells: replaced(cells, { [best]: Math.max(0, cells[best] - 1), [index]: Math.max(1, cells[index]) }) }); // a tie
       }
@@ -78,7 +78,7 @@ function render({ model, el }) {
         map: panel({ name: "map", heading: "A map", hint: "rings: maxima · digit keys write", onlook: lookAt, onpick: pick }),
         pooled: panel({ name: "pooled", heading: "pooled", onlook: lookAtBlock }),
         middle: panel({ name: "middle", heading: "in between", hint: "click to raise", onlook: lookAtBlock,
-          onpick(row, column) { const { side, values } = view(), index = row * side + column; setMiddle(index, (values[index] + 1) % 10); } }),
+          onpick(row, column) { const { side, values } = view(), index = row * side + column; setMiddle(index, Math.min(9, values[index] + 1)); } }),
         positions: panel({ name: "positions", heading: "positions", hint: "row × width + column", onlook: lookAtBlock }),
         output: panel({ name: "output", heading: "Max unpooled", hint: "rings: the positions used", onlook: lookAt }),
         other: panel({ name: "other", heading: "Another layer’s map", hint: "its maxima give the positions", onlook: lookAt }),

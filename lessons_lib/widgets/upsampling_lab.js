@@ -5,11 +5,11 @@ import { extentOf, remembered, resized, sizeFormula, stampOf, sumOf, upsample } 
 import { TERMS, factor, hasKernel, place, readScene, same, sentence, short, signed, sizeOf } from "./shared/upsampling_scene.js";
 /* The upsampling laboratory. The state is the numbers, the settings, how many steps are `done` (ALL: the whole output)
    and what is looked at: "" or a term of the size formula, "input ROW COLUMN" or "output ROW COLUMN" (on the canvas,
-   the rim that padding cuts off included). Everything drawn follows from it. */
+   the rim that padding cuts off included), "wrong" for what was typed and is no number. Everything drawn follows from it. */
 
 const ALL = 99, TICK = 900; // steps; ms
 const PAIRS = { stride: [1, 4], padding: [0, 4], dilation: [1, 3], output_padding: [0, 3] };
-const LOOK = new RegExp(`^(${Object.keys(TERMS).join("|")}|(input|output) \\d+ \\d+)?$`);
+const LOOK = new RegExp(`^(${Object.keys(TERMS).join("|")}|wrong|(input|output) \\d+ \\d+)?$`);
 
 const pairOf = ([min, max]) => (value) => {
   const pair = Array.isArray(value) && value.length === 2 ? value.map(integer(min, max)) : [undefined];
@@ -41,22 +41,25 @@ function pairSlider({ term, label, min, max, onlook, onchange }) {
 
 /** The size formula for both axes; pointing at a number lights it everywhere. */
 function formula(onlook) {
-  const term = ([name, number]) => h("span", { class: "lesson-lab-term", "data-term": name, onpointerenter: () => onlook(name),
-    onpointerleave: () => onlook("") }, h("b", {}, short(number)), h("small", {}, TERMS[name]));
+  const term = (faults) => ([name, number]) => h("span", { class: "lesson-lab-term" + (faults.includes(name) ? " is-broken" : ""), "data-term": name,
+    onpointerenter: () => onlook(name), onpointerleave: () => onlook("") }, h("b", {}, Number.isFinite(number) ? short(number) : number), h("small", {}, TERMS[name]));
   const box = h("div", { class: "lesson-formula lesson-lab-formula" });
   let latest = "";
   box.update = (setting, axes) => {
     const lines = axes.map((axis) => ({ ...sizeFormula(setting, axis), name: axes.length === 1 ? "columns out" : ["rows out", "columns out"][axis] }));
     if (JSON.stringify(lines) === latest) return; // the number under the pointer stays the same element
     latest = JSON.stringify(lines);
-    box.replaceChildren(...lines.map(({ size, parts, name }) => h("p", {},
+    box.classList.toggle("is-alike", lines.length > 1 && JSON.stringify({ ...lines[0], name: lines[1].name }) === JSON.stringify(lines[1]));
+    box.replaceChildren(...lines.map(({ size, parts, name, faults }) => h("p", {},
       h("span", { class: "lesson-lab-part" }, h("span", { class: "lesson-lab-term is-size" + (size < 1 ? " is-broken" : "") }, h("b", {}, short(size)), h("small", {}, name)), "="),
-      ...parts.map((part) => h("span", { class: "lesson-lab-part" }, ...part.map((item) => (typeof item === "string" ? item : term(item))))))));
+      ...parts.map((part) => h("span", { class: "lesson-lab-part" }, ...part.map((item) => (typeof item === "string" ? item : term(faults)(item))))))));
   };
   return box;
 }
 
 const names = (flags) => Object.keys(flags).filter((key) => flags[key]).map((key) => "is-" + key).join(" ");
+/** What a cell shows that holds `sum` and awaits more: in one line, in two, or the question mark alone, whatever fits. */
+const unknown = (sum) => (short(sum).length < 3 ? { text: short(sum) + " + ?" } : { text: "?", note: short(sum).length < 6 ? signed(sum).trim() : "" });
 /** Whether the place lies on the first `counts` multiples of `steps`, along both axes. */
 const everyNth = (at, steps, counts) => at.every((place, axis) => place >= 0 && place % steps[axis] === 0 && place / steps[axis] < counts[axis]);
 
@@ -95,8 +98,8 @@ function render({ model, el }) {
       const inputAt = (row, column) => (row === undefined ? look("") : look(`input ${row - shift[0]} ${column - shift[1]}`));
 
       const grids = {
-        input: numberGrid({ label: "Input", onlook: inputAt, onedit: (row, column, value) => edit("input", shift)(row, column, value) }),
-        kernel: numberGrid({ label: "Kernel", onlook: () => {}, onedit: edit("kernel") }),
+        input: numberGrid({ label: "Input", onlook: inputAt, onwrong: () => look("wrong"), onedit: (row, column, value) => edit("input", shift)(row, column, value) }),
+        kernel: numberGrid({ label: "Kernel", onlook: () => look(""), onwrong: () => look("wrong"), onedit: edit("kernel") }),
         positions: numberGrid({ label: "Remembered positions. Move with the arrow keys, Enter puts the dot there.",
           onlook: (row, column) => grids.positions.place(row === undefined ? undefined : [row, column], [1, 1]), onpick: (row, column) => {
           const { stride } = latest;
@@ -116,7 +119,7 @@ function render({ model, el }) {
       const stage = h("div", { class: "lesson-lab-stage" }, ...Object.values(boxes).map(({ node }) => node), links);
 
       const groups = [...new Set(Object.values(presets).map(({ group }) => group))];
-      const select = h("select", { "aria-label": "Example", onchange: () => { play.stop(); set({ preset: select.value, apart: false, revealed: false, look: "", ...presets[select.value].state }); } },
+      const select = h("select", { "aria-label": "Example", onchange: () => { play.stop(); set({ preset: select.value, apart: false, revealed: false, look: "", ...presets[select.value].state, done: 0 }); } },
         ...groups.map((group) => h("optgroup", { label: group }, ...Object.entries(presets).filter(([, preset]) => preset.group === group)
           .map(([key, preset]) => h("option", { value: key }, preset.label)))));
       const go = (done) => set({ done, revealed: true, look: "" });
@@ -192,7 +195,7 @@ function render({ model, el }) {
             extra: !broken && kept(...at) && at.some((place, axis) => place >= offset[axis] + sizes[axis] - outputPadding[axis]),
             ["heat-" + Math.min(4, arrived.length)]: mode === "transposed" && !stamp });
           if (stamp) return { className, text: asked ? "?" : known(mine).length ? short(value(mine)) : "" };
-          if (asked) return { className, text: arrived.length ? short(value(arrived)) + " + ?" : "?" };
+          if (asked) return { className, ...(arrived.length ? unknown(value(arrived)) : { text: "?" }) };
           const note = looked === "input" ? mine.map(({ from, weight }) => `${factor(input[from[0]][from[1]])}·${factor(weight)}`).join("")
             : !looked && focus && mine.length && arrived.length > 1 ? short(before) + signed(value(mine)) : "";
           return { className, note: lines ? "" : note, text: arrived.length || done === steps ? short(value(arrived)) : "" };
@@ -240,6 +243,7 @@ function render({ model, el }) {
         size.update(setting, flat ? [1] : [0, 1]);
         back.disabled = scene.done === 0;
         step.disabled = play.disabled = steps === 0;
+        step.textContent = steps && scene.done === steps ? "Again" : "Step";
 
         drawInput(setting, scene);
         drawMiddle(setting, scene);

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from lessons_lib.widgets.base import LessonWidget
 from lessons_lib.widgets.upsampling_presets import PRESETS, RANGES, partial_output
 
-ALT = "A small grid of inputs, a grid of kernel weights, and the output half way: copies of the kernel, added up."
+ALT = "A small grid of inputs, a grid of kernel weights, and the output half way: stamps of the kernel, added up."
 LARGEST = 99
 SIDES = {"input": (4, 4), "kernel": (5, 5), "positions": (4, 4)}  # most rows, most columns
 
@@ -32,7 +32,7 @@ class UpsamplingLab(LessonWidget):
 
     Example:
         >>> UpsamplingLab("line").kernel
-        [[3, 4, 5]]
+        [[1, 5, 4]]
     """
 
     name = "upsampling_lab"

@@ -23,16 +23,22 @@ PRESETS = {
         _LEARNED, "The worked example, stride 1", "transposed", [[0, 1], [2, 3]], kernel=[[4, 1], [2, 3]], stride=[1, 1]
     ),
     "line": _preset(
-        _LEARNED, "In one dimension, stride 2", "transposed", [[1, 2, 3]], kernel=[[3, 4, 5]], stride=[1, 2], done=1
+        _LEARNED, "In one dimension, stride 2", "transposed", [[2, 3]], kernel=[[1, 5, 4]], stride=[1, 2], done=1
     ),
-    "double": _preset(_LEARNED, "3 × 3, stride 2, padding 1", "transposed", COUNT, **_DOUBLE),
+    "double": _preset(_LEARNED, "Up: 3 × 3, stride 2, padding 1, output padding 1", "transposed", COUNT, **_DOUBLE),
     "uneven": _preset(_LEARNED, "3 × 3, stride 2: uneven overlap", "transposed", ONES, done=4),
     "nearest": _preset(_FIXED, "Nearest neighbour", "nearest", COUNT),
     "nails": _preset(_FIXED, "Bed of nails", "nails", COUNT),
     "unpool": _preset(_FIXED, "Max unpooling", "unpool", COUNT, positions=[[3, 0], [2, 3]]),
     "bilinear": _preset(_FIXED, "Bilinear", "bilinear", COUNT),
     "strided": _preset(
-        "Convolution, the way down", "3 × 3, stride 2, padding 1", "strided", MAP, kernel=CROSS, padding=[1, 1], done=1
+        "Convolution, the way down",
+        "Down: 3 × 3, stride 2, padding 1",
+        "strided",
+        MAP,
+        kernel=CROSS,
+        padding=[1, 1],
+        done=1,
     ),
 }
 

@@ -167,24 +167,43 @@ def test_the_grid_says_what_the_pointer_meets(widget_page):
 
 
 @pytest.mark.parametrize(
-    ("remedy", "words"),
+    ("remedy", "words", "about", "note"),
     [
-        ("divisible kernel", "every output pixel gets 2 stamps: 4 is divisible by 2"),
-        ("resize, then convolve", "every output pixel gets 3 stamps: the input is first enlarged 2 times"),
-        ("sub-pixel shuffle", "every output pixel gets 3 stamps: each of the 4 sub-pixels has a 3×3 kernel"),
+        (
+            "divisible kernel",
+            "every output pixel gets 2 stamps: 4 is divisible by 2",
+            "4 is twice the stride 2: every place is reached by as many weights.",
+            "the kernel becomes 4",
+        ),
+        (
+            "resize, then convolve",
+            "every output pixel gets 3 stamps: the input is first enlarged 2 times",
+            "First copy every pixel, then an ordinary convolution.",
+            "after resizing the stride is 1",
+        ),
+        (
+            "sub-pixel shuffle",
+            "every output pixel gets 3 stamps: each of the 4 sub-pixels has a 3×3 kernel",
+            "A convolution makes four times the channels; they become the four pixels of a block.",
+            "its kernels together make one of 6",
+        ),
     ],
 )
-def test_each_remedy_is_even(widget_page, remedy, words):
+def test_each_remedy_is_even_and_explained(widget_page, remedy, words, about, note):
     page = widget_page(Checkerboard(guess="skipped"))
     page.get_by_role("radio", name=remedy).check()
     expect(sentence(page)).to_contain_text(words)
+    expect(page.locator(".lesson-overlap-about")).to_have_text(about)
+    expect(page.locator(".lesson-sums small")).to_have_text(note)
     assert numbers(page, "highest ÷ lowest") == [1]
 
 
 def test_stacked_layers_and_gaps(widget_page):
     page = widget_page(Checkerboard(guess="skipped"))
     page.get_by_role("radio", name="3", exact=True).check()
-    expect(sentence(page)).to_contain_text("After 3 layers, output pixels get 1 to 5 paths")
+    expect(sentence(page)).to_contain_text(
+        "After 3 layers, output pixels get 1 to 5 paths from the input (a path: one weight of each layer)"
+    )
     captions = page.locator(".lesson-overlap-name").all_inner_texts()
     assert captions == ["after layer 1: 1 to 2", "after layer 2: 1 to 3", "after layer 3: 1 to 5"]
     page.get_by_role("slider", name="Kernel size").press("Home")

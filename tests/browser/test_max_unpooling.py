@@ -99,6 +99,9 @@ def test_a_click_may_raise_the_number(widget_page):
     page.get_by_label("raises the number").check()
     cell(page, "map", 0).click()
     expect(cell(page, "map", 0)).to_have_text("2")
+    for _ in range(8):
+        cell(page, "map", 0).click()
+    expect(cell(page, "map", 0)).to_have_text("9")  # and no further
     cell(page, "middle", 3).click()
     expect(cell(page, "output", 15)).to_have_text("5")
     page.get_by_label("changes nothing").check()

@@ -140,13 +140,14 @@ def test_the_worked_example_step_by_step(widget_page):
     step.click()
     expect(sentence(page)).to_have_text(
         "Step 3 of 4: 2 × the kernel is added, rows 1 to 2, columns 0 to 1. "
-        "It meets earlier copies in 2 cells: there the numbers add."
+        "It meets earlier stamps in 2 cells: there the numbers add."
     )
     expect_output(page, "0;4;1;8;4;3;4;6;_")
     assert cell(page, 1, 1, 3).locator("small").inner_text() == "2 + 2"
     step.press("Enter")
     expect(sentence(page)).to_contain_text("The output is complete.")
     expect_output(page, "0;4;1;8;16;6;4;12;9")
+    expect(page.get_by_role("button", name="Again")).to_be_focused()
     assert cell(page, 1, 1, 3).locator("small").inner_text() == "4 + 12"
     page.get_by_role("button", name="Back").click()
     expect_output(page, "0;4;1;8;4;3;4;6;_")
@@ -166,8 +167,9 @@ def test_every_example_ends_with_torchs_output(widget_page, name):
     page = widget_page(UpsamplingLab())
     page.get_by_label("Example").select_option(name)
     expect(sentence(page)).to_contain_text("Predict first.")
+    assert set(output(page).all_inner_texts()) <= {"", "?"}, "a chosen example begins with nothing stamped"
     page.get_by_role("button", name="Step").click()
-    expect(sentence(page)).to_contain_text("Step ")
+    expect(sentence(page)).to_contain_text("Step 1 of ")
     page.evaluate(f"location.hash = '#upsampling_lab?done=99&preset=\"{name}\"'")
     expect(sentence(page)).to_contain_text("The output is ")
     state = PRESETS[name]["state"]
@@ -252,8 +254,13 @@ def test_an_impossible_setting_is_reached_and_named(widget_page, preset, slider,
     if slider != "Dilation":
         control = page.locator(f"[data-term={slider.lower().replace(' ', '_')}] input").first
     control.press(key)
-    page.get_by_role("button", name="Reset").focus()
+    expect(sentence(page)).to_contain_text(words)  # at once, while the slider has the focus
+    page.locator(".lesson-lab-term[data-term=stride]").first.dispatch_event("pointerenter")
+    expect(page.locator(".lesson-lab")).to_have_attribute("data-look", "stride")
     expect(sentence(page)).to_contain_text(words)
+    faults = {"Output padding": ["output_padding"], "Padding": ["padding"], "Dilation": ["dilation", "kernel"]}[slider]
+    named = page.locator(".lesson-lab-formula p").first.locator("[data-term].is-broken")
+    assert named.evaluate_all("terms => terms.map((term) => term.dataset.term)") == faults
     assert page.get_by_role("button", name="Step").is_disabled()
     page.get_by_role("button", name="Reset").press("Enter")
     expect(sentence(page)).to_contain_text("Predict first.")
@@ -299,6 +306,79 @@ def test_remembered_positions_move_by_mouse_and_keys(widget_page):
     expect_output(page, "0;1;2;0;0;0;0;0;0;0;0;0;3;0;0;4")
 
 
+@pytest.mark.parametrize(("typed", "kept"), [("abc", "2"), ("-", "2"), ("100", "99"), ("-1e9", "−99")])
+@pytest.mark.parametrize("key", ["Tab", "Enter"])
+def test_what_is_no_number_is_said(widget_page, typed, kept, key):
+    page = widget_page(UpsamplingLab("line", done=99, revealed=True))
+    field, limits = page.get_by_label("Input, row 0, column 0"), "Numbers from −99 to 99, please."
+    field.fill(typed)
+    if typed != "-":  # that may still become a number
+        expect(sentence(page)).to_have_text(limits)
+    field.press(key)
+    expect(field).to_have_value(kept)
+    expect(sentence(page)).to_have_text(limits)
+    page.get_by_label("Input, row 0, column 1").fill("4")
+    expect(sentence(page)).not_to_have_text(limits)
+    weight = page.get_by_label("Kernel, row 0, column 2")
+    weight.fill("four")
+    expect(sentence(page)).to_have_text(limits)
+    weight.fill("4")
+    expect(sentence(page)).not_to_have_text(limits)
+
+
+def test_a_sum_that_awaits_more_fits_its_cell(widget_page):
+    page = widget_page(UpsamplingLab("bilinear"))
+    expect(page.locator(".is-output .is-asked b").first).to_have_text("?")
+    asked = page.locator(".is-output .is-asked:has(small:not(:empty))")
+    assert asked.locator("small").first.inner_text() == "+ 0.75"
+    inside = "cells => cells.every((cell) => [...cell.children].every((part) => part.offsetWidth <= cell.offsetWidth))"
+    assert asked.count() > 1 and asked.evaluate_all(inside)
+
+
+def test_digits_hide_where_cells_are_too_small(widget_page):
+    large = {"input": [[1] * 4] * 4, "stride": [4, 4], "done": 99, "revealed": True}
+    page = widget_page(UpsamplingLab("uneven", **large, kernel=[[1] * 5] * 5, dilation=[3, 3]), width=1100)
+    size = "node => parseFloat(getComputedStyle(node).fontSize)"
+    assert cell(page, 0, 0, 25).evaluate("node => node.offsetWidth") < 15
+    assert cell(page, 0, 0, 25).locator("b").evaluate(size) == 0
+    assert page.get_by_label("Kernel, row 0, column 0").evaluate(size) > 12
+
+
+def test_large_grids_of_remembered_positions_stay_in_the_card(widget_page):
+    large = {"input": [[1] * 4] * 4, "positions": [[1] * 4] * 4, "stride": [4, 4]}
+    page = widget_page(UpsamplingLab("unpool", **large), width=390)
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    dot = page.locator(".is-positions .lesson-cell b").nth(1)
+    assert dot.inner_text() == "●" and dot.bounding_box()["width"] > 4
+
+
+@pytest.mark.parametrize(("width", "lines"), [(1100, 2), (390, 1)])
+def test_alike_axes_share_a_formula_on_a_phone(widget_page, width, lines):
+    page = widget_page(UpsamplingLab("double"), width=width)
+    assert page.locator(".lesson-lab-formula p:visible").count() == lines
+    name = page.locator(".lesson-lab-formula p").last.locator(".is-size small")
+    before = name.evaluate("node => getComputedStyle(node, '::before').content")
+    assert (before == '"rows and "') == (lines == 1)
+    page.get_by_text("More").click()
+    page.get_by_label("Rows and columns apart").check()
+    page.get_by_role("slider", name="Stride, rows").press("ArrowRight")
+    expect(page.locator(".lesson-lab-formula p:visible")).to_have_count(2)
+
+
+def test_words_agree_with_their_numbers(widget_page):
+    page = widget_page(UpsamplingLab("line", done=1, revealed=True))
+    expect(sentence(page)).to_have_text(
+        "Step 1 of 2: 2 × the kernel is added, row 0, columns 0 to 2. It meets no earlier stamp."
+    )
+    page.get_by_role("button", name="Step").click()
+    expect_output(page, "2;10;11;15;12")
+    page.locator(".lesson-lab-term[data-term=input]").hover()
+    expect(sentence(page)).to_contain_text("there is 1 step, one fewer")
+    page.get_by_label("Example").select_option("strided")
+    page.locator(".lesson-lab-term[data-term=down]").first.hover()
+    expect(sentence(page)).to_contain_text("rounded down")
+
+
 def test_an_address_sets_its_own_laboratory_only(widget_page):
     address = '#upsampling_lab-2?preset="line"&input=[[5,6]]&kernel=[[1,"x"]]&stride=[1,9]&padding=3&done=99'
     page = widget_page(UpsamplingLab(), UpsamplingLab("line"), hash=address)
@@ -306,7 +386,7 @@ def test_an_address_sets_its_own_laboratory_only(widget_page):
     expect(sentence(page, "#upsampling_lab-2")).to_contain_text(
         "The output is 1 × 7."
     )  # stride at most 4, kernel as it was
-    expect_output(page, "15;20;25;0;18;24;30", "#upsampling_lab-2")
+    expect_output(page, "5;25;20;0;6;30;24", "#upsampling_lab-2")
     page.locator("#upsampling_lab-2").get_by_role("button", name="Reset").click()
     expect(sentence(page, "#upsampling_lab-2")).to_contain_text("Predict first.")
 

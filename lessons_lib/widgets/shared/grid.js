@@ -1,6 +1,7 @@
 import { h } from "./dom.js";
 /* A grid of numbers. With `onedit(row, column, number)` its numbers can be typed; otherwise it is one thing in the order
    of Tab, with a cursor inside, and `onpick(row, column)` hears of a click or Enter. Arrow keys go from cell to cell.
+   `onwrong()` hears that what was typed is no number, or too large or small.
    `onlook(row, column)` hears which cell is pointed at, by mouse or keys, and onlook() that none is any more.
 
    update({ rows, columns, cell }) draws it: cell(row, column) gives { text, note, className, fixed, hint }.
@@ -9,12 +10,12 @@ import { h } from "./dom.js";
 const ARROWS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1], Enter: [1, 0] };
 const LARGEST = 99;
 
-export function numberGrid({ label, onlook, onedit, onpick }) {
+export function numberGrid({ label, onlook, onedit, onpick, onwrong }) {
   const frame = h("i", { class: "lesson-grid-frame", hidden: true });
   const grid = h("div", { class: "lesson-grid", role: onedit ? "group" : "application", "aria-label": label, tabindex: onedit ? null : 0,
     "data-lm-suppress-shortcuts": "true", onpointerleave: () => onlook() });
   const cursor = [0, 0];
-  let cells = [], shape = "";
+  let cells = [], shape = "", wrong = false;
 
   grid.at = (row, column) => cells[row]?.[column];
   function go(row, column) {
@@ -29,10 +30,16 @@ export function numberGrid({ label, onlook, onedit, onpick }) {
     const [down, right] = ARROWS[event.key] || [];
     if (down === undefined) return;
     event.preventDefault();
+    const kept = wrong;
     if (onedit && event.key === "Enter") event.target.blur();
+    wrong = kept;
     go(cursor[0] + down, cursor[1] + right);
   });
-  grid.addEventListener("focusout", () => onlook());
+  grid.addEventListener("focusout", ({ relatedTarget }) => {
+    if (wrong) onwrong();
+    else onlook();
+    wrong = wrong && grid.contains(relatedTarget); // what was wrong stays in sight while the next cell is entered
+  });
   if (!onedit) grid.addEventListener("focusin", () => { if (grid.matches(":focus-visible")) go(...cursor); });
 
   function build(rows, columns, cell) {
@@ -41,11 +48,15 @@ export function numberGrid({ label, onlook, onedit, onpick }) {
       const node = h("div", { onpointerenter: look, onclick: () => (onpick ? onpick(row, column) : look()) }, h("b"), h("small"));
       if (onedit && !cell(row, column).fixed) {
         const field = h("input", { type: "text", inputmode: "decimal", autocomplete: "off", "aria-label": `${label}, ${cell(row, column).hint}`,
-          onfocus: () => { cursor.splice(0, 2, row, column); field.select(); look(); },
+          onfocus: () => { cursor.splice(0, 2, row, column); field.select(); if (!wrong) look(); wrong = false; },
           oninput: () => {
-            const number = field.value.trim() ? Number(field.value.replace(",", ".").replace("−", "-")) : NaN;
-            if (!Number.isFinite(number)) return;
+            const begun = /^\s*[-−]?[.,]?\s*$/.test(field.value); // it may still become a number
+            const number = begun ? NaN : Number(field.value.replace(",", ".").replace("−", "-"));
             const kept = Math.min(LARGEST, Math.max(-LARGEST, number));
+            wrong = number !== kept;
+            if (wrong && !begun) onwrong();
+            else look();
+            if (!Number.isFinite(number)) return;
             node.dataset.text = String(kept).replace("-", "−");
             onedit(row, column, kept);
           },

@@ -34,20 +34,23 @@ export function stampOf(setting, row = 0, column = 0) {
 export const extentOf = ({ dilation }, kernel) =>
   [dilation[0] * (kernel.length - 1) + 1, dilation[1] * (kernel[0].length - 1) + 1];
 
-/** The size along one axis as a formula: { size, parts }, a part being a list of text and [name, number]. */
+/** The size along one axis as a formula: { size, parts, faults }, a part being a list of text and [name, number or text];
+    `faults` names the terms that make the setting impossible. */
 export function sizeFormula({ mode, input, kernel, stride, padding, dilation, outputPadding }, axis) {
   const sizes = [[input.length, kernel.length], [input[0].length, kernel[0].length]][axis];
   const [size, kernelSize] = sizes;
   const [s, p, d, o] = [stride, padding, dilation, outputPadding].map((pair) => pair[axis]);
   if (mode === "transposed") {
-    return { size: (size - 1) * s - 2 * p + d * (kernelSize - 1) + o + 1, parts: [["(", ["input", size], "− 1) ×", ["stride", s]],
+    const output = (size - 1) * s - 2 * p + d * (kernelSize - 1) + o + 1;
+    return { size: output, faults: o >= Math.max(s, d) ? ["output_padding"] : output < 1 ? ["padding"] : [], parts: [["(", ["input", size], "− 1) ×", ["stride", s]],
       ["− 2 ×", ["padding", p]], ["+", ["dilation", d], "× (", ["kernel", kernelSize], "− 1)"], ["+", ["output_padding", o]], ["+", ["one", 1]]] };
   }
   if (mode === "strided") {
-    return { size: Math.floor((size + 2 * p - d * (kernelSize - 1) - 1) / s) + 1, parts: [["⌊(", ["input", size]], ["+ 2 ×", ["padding", p]],
-      ["−", ["dilation", d], "× (", ["kernel", kernelSize], "− 1)"], ["− 1) ÷", ["stride", s], "⌋"], ["+", ["one", 1]]] };
+    const output = Math.floor((size + 2 * p - d * (kernelSize - 1) - 1) / s) + 1;
+    return { size: output, faults: output >= 1 ? [] : d > 1 ? ["dilation", "kernel"] : ["kernel"], parts: [["⌊(", ["input", size]], ["+ 2 ×", ["padding", p]],
+      ["−", ["dilation", d], "× (", ["kernel", kernelSize], "− 1)"], ["− 1) ÷", ["stride", s], ["down", "⌋"]], ["+", ["one", 1]]] };
   }
-  return { size: size * s, parts: [[["input", size], "×", ["stride", s]]] };
+  return { size: size * s, faults: [], parts: [[["input", size], "×", ["stride", s]]] };
 }
 
 /** The rule that a setting breaks, in a sentence, or undefined. */

@@ -2,7 +2,7 @@ import { sumOf } from "./upsampling.js";
 /* What the upsampling laboratory shows and says, read from its state. No DOM. */
 
 export const TERMS = { input: "input", stride: "stride", padding: "padding", dilation: "dilation", kernel: "kernel",
-  output_padding: "output padding", one: "first px" };
+  output_padding: "output padding", down: "rounded down", one: "first px" };
 export const short = (value, digits = 2) => String(Number(value.toFixed(digits))).replace("-", "−");
 export const signed = (value) => (value < 0 ? " − " : " + ") + short(Math.abs(value));
 export const factor = (value) => (value < 0 ? `(${short(value, 4)})` : short(value, 4));
@@ -11,7 +11,8 @@ export const hasKernel = (mode) => mode === "transposed" || mode === "strided";
 
 export const place = ([row, column]) => `row ${row}, column ${column}`;
 const plural = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
-const range = (from, size) => (size === 1 ? String(from) : `${from} to ${from + size - 1}`);
+const range = (noun, from, size) => (size === 1 ? `${noun} ${from}` : `${noun}s ${from} to ${from + size - 1}`);
+const LIMITS = "Numbers from −99 to 99, please.";
 export const same = (one, other) => Boolean(one && other && one[0] === other[0] && one[1] === other[1]);
 
 /** Everything that follows from the state: how far it is, which input cell (`focus`) and which cell of the canvas
@@ -43,17 +44,19 @@ export const productsOf = ({ mode, input, known, termsAt }, cell) => known(terms
 export function explain(look, { mode, flat, stride, padding, dilation, outputPadding, input, kernel }) {
   const by = ([rows, columns]) => (flat || rows === columns ? columns : `${rows} and ${columns}`);
   const sizes = sizeOf(input), extra = sizeOf(kernel).map((size, axis) => dilation[axis] * (size - 1)), down = mode === "strided";
+  const steps = by(sizes.map((size) => size - 1));
   if (!hasKernel(mode)) {
     return { stride: `Here the stride is the factor: each input cell becomes a block of ${stride.join(" × ")} cells.`, input: "One block for each input cell." }[look];
   }
   return {
-    input: down ? "The cells that the kernel slides over, before padding." : `From the first stamp to the last there are ${by(sizes.map((size) => size - 1))} steps, one fewer than input cells.`,
+    input: down ? "The cells that the kernel slides over, before padding." : `From the first stamp to the last there ${steps === 1 ? "is 1 step" : `are ${steps} steps`}, one fewer than input cells.`,
     stride: down ? `The kernel moves ${by(stride)} px in the input for 1 px in the output; the steps that fit are rounded down.`
       : `Each further input cell moves its stamp on by ${by(stride)} px, which makes ${by(sizes.map((size, axis) => (size - 1) * stride[axis]))} px from the first stamp to the last.`,
-    padding: down ? `Padding adds ${by(padding)} px of zeros on each side: the hatched rim.` : `Padding cuts ${by(padding)} px off each side: the hatched rim.${Math.max(...outputPadding) ? " Output padding brings some of it back at the end." : ""}`,
+    padding: !Math.max(...padding) ? `Padding 0 ${down ? "adds" : "cuts off"} nothing.` : down ? `Padding adds ${by(padding)} px of zeros on each side: the hatched rim.` : `Padding cuts ${by(padding)} px off each side: the hatched rim.${Math.max(...outputPadding) ? " Output padding brings some of it back at the end." : ""}`,
     dilation: `Dilation sets the weights ${by(dilation)} px apart: the last one lies ${by(extra)} px after the first.`,
     kernel: `The kernel's last weight lies ${by(extra)} px after its first.`,
     output_padding: `Output padding makes the output ${by(outputPadding)} px longer at its end only; what padding cut off there comes back.`,
+    down: "⌊ ⌋ means rounded down: where the kernel no longer fits, it makes no output.",
     one: down ? "The first position of the kernel, before it moves." : "The first cell itself: the other terms count the steps from it.",
   }[look];
 }
@@ -67,8 +70,8 @@ const WHOLE = {
   transposed({ terms, kept, canvas }) {
     const counts = terms.filter((_, index) => kept(Math.floor(index / canvas[1]), index % canvas[1])).map((list) => list.length);
     const least = Math.min(...counts), most = Math.max(...counts);
-    if (!least) return `The copies leave gaps: where none arrives the output is 0${most > 1 ? `; at most ${most} overlap` : ""}.`;
-    return least === most ? `Every output cell gets ${plural(least, "product")}.` : `Where copies overlap they add: from ${least} to ${plural(most, "product")} in a cell.`;
+    if (!least) return `The stamps leave gaps: where none arrives the output is 0${most > 1 ? `; at most ${most} overlap` : ""}.`;
+    return least === most ? `Every output cell gets ${plural(least, "product")}.` : `Where stamps overlap they add: from ${least} to ${plural(most, "product")} in a cell.`;
   },
 };
 
@@ -76,8 +79,9 @@ const WHOLE = {
 export function sentence({ look }, setting, scene) {
   const { broken, mode, input, steps, sizes, step, done, focus, cell, touched, box, looked, kept, canvas, offset, termsAt, known } = scene;
   const down = mode === "strided", stamp = hasKernel(mode) ? "the kernel" : "its block";
+  if (broken) return `${look === "wrong" ? LIMITS + " " : ""}No output. ${broken}`;
+  if (look === "wrong") return LIMITS;
   if (TERMS[look]) return explain(look, setting) || "";
-  if (broken) return `No output. ${broken}`;
   if (looked === "output") {
     const name = `Output ${place(cell.map((at, axis) => at - offset[axis]))}`, products = productsOf(scene, cell);
     if (!kept(...cell)) return "This cell lies in the rim that padding cuts off. It is no part of the output.";
@@ -102,6 +106,6 @@ export function sentence({ look }, setting, scene) {
   const meets = touched.filter((index) => known(scene.terms[index]).length > 1).length;
   const value = short(input[focus[0]][focus[1]], 4);
   const added = mode === "bilinear" ? `the ${value} spreads` : hasKernel(mode) ? `${value} × ${stamp} is added` : `the ${value} goes to ${stamp}`;
-  return `Step ${done} of ${steps}: ${added}, rows ${range(box.from[0] - offset[0], box.size[0])}, columns ${range(box.from[1] - offset[1], box.size[1])}. `
-    + `${meets ? `It meets earlier copies in ${plural(meets, "cell")}: there the numbers add.` : "It meets no earlier copy."}${end}`;
+  return `Step ${done} of ${steps}: ${added}, ${range("row", box.from[0] - offset[0], box.size[0])}, ${range("column", box.from[1] - offset[1], box.size[1])}. `
+    + `${meets ? `It meets earlier stamps in ${plural(meets, "cell")}: there the numbers add.` : "It meets no earlier stamp."}${end}`;
 }
