@@ -464,3 +464,24 @@ def test_a_known_mistake_is_named_only_if_it_explains_every_case():
     judge = agreement(lambda x: x * x, lambda: [(2,), (3,), (4,)], [Variant("doubled", lambda x: 2 * x)])
     assert judge(lambda x: 2 * x).message == "doubled"
     assert judge(lambda x: 6 if x == 3 else x * x).message == "the values differ"
+
+
+def test_a_known_mistake_that_raises_is_named_if_it_raises_the_same_in_the_same_case():
+    judge = agreement(lambda x: 1 / (x + 1), lambda: [(2,), (0,)], [Variant("divided by x", lambda x: x / (x + 1) / x)])
+    verdict = judge(lambda x: x / (x + 1) / x)
+    assert verdict.message == "divided by x" and verdict.received.startswith("your code raises ZeroDivisionError")
+    assert "raises ZeroDivisionError" in judge(lambda x: 1 / 0).message  # in another case
+    assert "raises ZeroDivisionError" in judge(lambda x: 1 / (x + 1) if x else x % 0).message  # with other words
+
+
+def test_a_set_is_no_list():
+    judge = agreement(lambda x: [x, 1], lambda: [(2,)])
+    assert judge(lambda x: {x, 1}).message == "give a list: a set has no order"
+
+
+def test_an_exercise_can_say_what_differs_itself():
+    judge = agreement(
+        lambda x: x, lambda: [(2,)], difference=lambda got, expected: "too large" if got > expected else ""
+    )
+    assert judge(lambda x: 3).message == "too large"
+    assert judge(lambda x: 1).message == "the values differ"

@@ -73,6 +73,14 @@ def right_growth(kernel_size, dilation, step):
     return dilation * (kernel_size - 1) * step
 
 
+def swapped(layers):
+    seen, step = 1, 1
+    for kernel_size, dilation, stride in layers:
+        seen += dilation * (kernel_size - 1) * step
+        step *= stride
+    return seen
+
+
 def fails_on_no_layers(layers):
     return layers[0][0] and seen_by(layers)
 
@@ -123,6 +131,19 @@ def same_kernel_for_both(classifier):
     return network, stride
 
 
+def one_by_one(classifier):
+    parts, stride = [], convolutionalize(classifier)[1]
+    for part in classifier:
+        if isinstance(part, nn.Linear):
+            conv = nn.Conv2d(part.in_features, part.out_features, 1)
+            conv.weight.data = part.weight.data[:, :, None, None]
+            conv.bias.data = part.bias.data
+            parts.append(conv)
+        elif not isinstance(part, nn.Flatten):
+            parts.append(part)
+    return nn.Sequential(*parts), stride
+
+
 def sum_of_strides(classifier):
     network, _ = convolutionalize(classifier)
     return network, sum(layer.stride for layer in classifier if isinstance(layer, nn.MaxPool2d))
@@ -155,6 +176,9 @@ WRONG = [
     (chapter.seen_by, "a dilated kernel is shorter", counts(lambda k, d, step: (d * k - 1) * step)),
     (chapter.seen_by, "off by one", counts(right_growth, start=0)),
     (chapter.seen_by, "strides added", counts(right_growth, step_after=lambda step, s: step + s - 1)),
+    (chapter.seen_by, "the stride added to the jump", counts(right_growth, step_after=lambda step, s: step + s)),
+    (chapter.seen_by, "stride and dilation swapped", swapped),
+    (chapter.seen_by, "nothing comes back: print shows", lambda layers: print(seen_by(layers))),
     (chapter.seen_by, "only the last stride", counts(right_growth, step_after=lambda step, s: s)),
     (chapter.seen_by, "from the output to the image", lambda layers: seen_by(layers[::-1])),
     (chapter.seen_by, "this is the jump", lambda layers: int(np.prod([s for _, s, _ in layers]))),
@@ -178,6 +202,7 @@ WRONG = [
     (chapter.convolutionalize, "biases of the Linear are missing", dense(without_bias)),
     (chapter.convolutionalize, "averaged over the places", dense(lambda ls: [*ls, nn.AdaptiveAvgPool2d(1)])),
     (chapter.convolutionalize, "softmax applied", dense(lambda ls: [*ls, nn.Softmax(dim=1)])),
+    (chapter.convolutionalize, "needs a kernel as large as the maps that Flatten gets", one_by_one),
     (chapter.convolutionalize, "raises RuntimeError: shape", same_kernel_for_both),
     (chapter.fuse, "cropped at the top and left", lambda c, f: f + F.interpolate(c, scale_factor=2)[
         ..., -f.shape[2] :, -f.shape[3] :
@@ -191,7 +216,9 @@ WRONG = [
     (chapter.fuse, "the fine map is missing", enlarged),
     (chapter.fuse, "shrunk to the coarse one", lambda c, f: c + f[..., ::2, ::2]),
     (chapter.fuse, "changes its fine: copy it", in_place),
-    (chapter.fuse, "raises RuntimeError: The size of tensor", lambda c, f: f + F.interpolate(c, scale_factor=2)),
+    (chapter.fuse, "crop it to the size of fine", lambda c, f: f + F.interpolate(c, scale_factor=2)),
+    (chapter.fuse, "enlarge it first", lambda c, f: f + c),
+    (chapter.fuse, "raises RuntimeError: The size of tensor", lambda c, f: f + F.interpolate(c, scale_factor=4)),
 ]  # fmt: skip
 
 
@@ -239,3 +266,16 @@ def test_the_oracles_give_what_was_worked_out_by_hand():
     assert largest.tolist() == [[[[24, 32]]]]  # the maxima 3 and 4, times 2 x 2 x 2; no crop holds the last column
     coarse, fine = torch.tensor([[[[1.0, 2.0]]]]), torch.tensor([[[[10.0, 20.0, 30.0]]]])
     assert chapter._added(coarse, fine).tolist() == [[[[11, 21, 32]]]]
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        ("crop it to the size of fine", lambda c, f: c.repeat_interleave(2, 2).repeat_interleave(2, 3) + f),
+        ("enlarge it first", lambda c, f: c + f),
+    ],
+)
+def test_the_order_of_the_sum_changes_no_cause(words, answer):
+    verdict = chapter.fuse.check(answer)
+    assert words in verdict.message
+    assert verdict.received.startswith("your code raises RuntimeError: The size of tensor")

@@ -96,6 +96,29 @@ def nails_by_while(maps, factor):
     return output
 
 
+def nails_by_while_true(maps, factor):
+    output, row = maps.new_zeros(*maps.shape[:2], factor * maps.shape[2], factor * maps.shape[3]), 0
+    while True:
+        output[:, :, factor * row, ::factor] = maps[:, :, row]
+        row += 1
+        if row == maps.shape[2]:
+            return output
+
+
+def nails_two_apart(maps, factor):
+    batch, channels, height, width = maps.shape
+    nails = torch.zeros(batch, channels, factor * height, factor * width)
+    nails[:, :, ::2, ::2] = maps
+    return nails
+
+
+def nails_of_a_square(maps, factor):
+    """Raises in the same case as `nails_two_apart`, for another cause."""
+    nails = torch.zeros(*maps.shape[:2], factor * maps.shape[2], factor * maps.shape[2])
+    nails[:, :, ::factor, ::factor] = maps
+    return nails
+
+
 def lower_corner(maps, factor):
     return bed_of_nails(maps.flip(2, 3), factor).flip(2, 3)
 
@@ -121,6 +144,34 @@ def unpool_by_index(divisor):
         width = divisor(maps, size)
         output[images[..., None, None], channels[..., None, None], positions // width, positions % width] = maps
         return output[..., : size[0], : size[1]]
+
+    return answer
+
+
+def unpool_column_by_column(maps, positions, size):
+    height, width = size
+    columns, rows = positions // height, positions % height
+    return max_unpool(maps, rows * width + columns, size)
+
+
+def unpool_into_all(which):
+    def answer(maps, positions, size):
+        output = torch.zeros(maps.shape[0], maps.shape[1], *size)
+        rows, columns = positions[which] // size[1], positions[which] % size[1]
+        output[:, :, rows, columns] = maps
+        return output
+
+    return answer
+
+
+def unpool_over_the_edge(divisor):
+    def answer(maps, positions, size):
+        output = torch.zeros(maps.shape[0], maps.shape[1], *size)
+        image = torch.arange(maps.shape[0]).reshape(-1, 1, 1, 1)
+        channel = torch.arange(maps.shape[1]).reshape(1, -1, 1, 1)
+        width = divisor(maps, size)
+        output[image, channel, positions // width, positions % width] = maps
+        return output
 
     return answer
 
@@ -156,6 +207,62 @@ def cut_at_the_end(image, kernel, stride, padding):
     return full[: full.shape[0] - 2 * padding, : full.shape[1] - 2 * padding]
 
 
+def cut(near, far):
+    """Cut by these functions of the padding."""
+
+    def answer(image, kernel, stride, padding):
+        full = transposed_convolution(image, kernel, stride, 0)
+        return full[near(padding) : full.shape[0] - far(padding), near(padding) : full.shape[1] - far(padding)]
+
+    return answer
+
+
+def cut_by_minus(image, kernel, stride, padding):
+    return transposed_convolution(image, kernel, stride, 0)[padding:-padding, padding:-padding]
+
+
+def small_canvas_stamps(image, kernel, stride, padding):
+    output = torch.zeros(image.shape[0] * stride, image.shape[1] * stride)
+    k, m = kernel.shape
+    for i in range(image.shape[0]):
+        for j in range(image.shape[1]):
+            output[i * stride : i * stride + k, j * stride : j * stride + m] += kernel * image[i, j]
+    return output[padding : len(output) - padding, padding : output.shape[1] - padding]
+
+
+def small_canvas_anew(image, kernel, stride, padding):
+    output = torch.zeros(image.shape[0] * stride, image.shape[1] * stride)
+    k, m = kernel.shape
+    for i in range(image.shape[0]):
+        for j in range(image.shape[1]):
+            there = output[i * stride : i * stride + k, j * stride : j * stride + m]
+            output[i * stride : i * stride + k, j * stride : j * stride + m] = there + kernel * image[i, j]
+    return output
+
+
+def small_canvas_pixels(image, kernel, stride, padding):
+    output = torch.zeros(image.shape[0] * stride, image.shape[1] * stride)
+    for i in range(image.shape[0]):
+        for j in range(image.shape[1]):
+            for u in range(kernel.shape[0]):
+                for v in range(kernel.shape[1]):
+                    output[i * stride + u, j * stride + v] += image[i, j] * kernel[u, v]
+    return output
+
+
+def small_canvas_gathered(image, kernel, stride, padding):
+    height, width = image.shape[0] * stride, image.shape[1] * stride
+    output = torch.zeros(height, width)
+    for x in range(height):
+        for y in range(width):
+            for i in range(image.shape[0]):
+                for j in range(image.shape[1]):
+                    u, v = x - i * stride, y - j * stride
+                    if 0 <= u < kernel.shape[0] and 0 <= v < kernel.shape[1]:
+                        output[x, y] += image[i, j] * kernel[u, v]
+    return output[padding : height - padding, padding : width - padding]
+
+
 WRONG = [
     (upsampling.transposed_size, "you added the padding", lambda n, k, s, p, o, d: transposed_size(n, k, s, -p, o, d)),
     (upsampling.transposed_size, "cut at one end only", lambda n, k, s, p, o, d: (n - 1) * s - p + d * (k - 1) + o + 1),
@@ -175,14 +282,28 @@ WRONG = [
     (upsampling.collapsing_sizes, "padding is missing", lambda o, k, s, p: collapsing_sizes(o, k, s, 0)),
     (upsampling.collapsing_sizes, "you added the padding", lambda o, k, s, p: collapsing_sizes(o, k, s, -p)),
     (upsampling.collapsing_sizes, "as a list: got a value of type int", first_size),
+    (upsampling.collapsing_sizes, "give a list: a set has no order", lambda *case: set(collapsing_sizes(*case))),
+    (upsampling.collapsing_sizes, "of type dict", lambda *case: dict.fromkeys(collapsing_sizes(*case))),
+    (upsampling.collapsing_sizes, "8 is missing", some_sizes(lambda s: 0, lambda s: s - 1)),
+    (upsampling.collapsing_sizes, "6 is too many", some_sizes(lambda s: 1, lambda s: s)),
+    (upsampling.collapsing_sizes, "8 is missing, and 6 is too many", some_sizes(lambda s: 1, lambda s: s - 1)),
+    (upsampling.collapsing_sizes, "7 and 8 are missing", lambda *case: []),
+    (upsampling.collapsing_sizes, "7 is there more than once", lambda *c: [first_size(*c), *collapsing_sizes(*c)]),
+    (upsampling.collapsing_sizes, "1, 2 and 10 more are too many", lambda *case: range(1, 15)),
     (upsampling.bed_of_nails, "nearest neighbour", lambda m, f: F.interpolate(m, scale_factor=f)),
     (upsampling.bed_of_nails, "lower right", lower_corner),
     (upsampling.bed_of_nails, "2 throughout", lambda m, f: bed_of_nails(m, 2)),
     (upsampling.bed_of_nails, "last zeros are missing", zeros_between),
     (upsampling.bed_of_nails, "between the rows only", lambda m, f: bed_of_nails(m, f)[..., ::f]),
+    (upsampling.bed_of_nails, "factor isn't always 2", nails_two_apart),
+    (upsampling.bed_of_nails, "your code raises RuntimeError", nails_of_a_square),
     (upsampling.bed_of_nails, "there is a loop", nails_by_loop),
     (upsampling.max_unpool, "positions are ignored", nails_for_maxima),
     (upsampling.max_unpool, "divided by the height", unpool_by_index(lambda maps, size: size[0])),
+    (upsampling.max_unpool, "divide by the width", unpool_column_by_column),
+    (upsampling.max_unpool, "first image's first map: each map has its own positions", unpool_into_all((0, 0))),
+    (upsampling.max_unpool, "first image's positions, and `[:, :, ...]` writes", unpool_into_all(0)),
+    (upsampling.max_unpool, "`[:, :, ...]` writes every map's numbers into all maps: each map", unpool_into_all(...)),
     (upsampling.max_unpool, "small map's width", unpool_by_index(lambda maps, size: maps.shape[3])),
     (upsampling.max_unpool, "all numbers are in the first map", unpool_into_one),
     (upsampling.max_unpool, "positions of the first one: each has its own", first_channels_positions),
@@ -194,6 +315,10 @@ WRONG = [
     (upsampling.transposed_convolution, "you added the padding", padded_outside),
     (upsampling.transposed_convolution, "all the padding is cut at the end", cut_at_the_end),
     (upsampling.transposed_convolution, "turned round", stuffed(turn=False)),
+    (upsampling.transposed_convolution, "-0 is 0", cut_by_minus),
+    (upsampling.transposed_convolution, "at the beginning only", cut(lambda p: p, lambda p: 0)),
+    (upsampling.transposed_convolution, "at the end only", cut(lambda p: 0, lambda p: p)),
+    (upsampling.transposed_convolution, "size * stride is not the canvas's size", small_canvas_stamps),
 ]  # fmt: skip
 
 
@@ -255,7 +380,42 @@ def test_the_oracles_agree_with_torch():
         assert torch.equal(upsampling._unpooled(maps, positions, size), theirs)
 
 
-@pytest.mark.parametrize("answer", [nails_by_while, lambda *case: torch.stack([bed_of_nails(*case)[0] for _ in case])])
+@pytest.mark.parametrize(
+    ("exercise", "words", "answer"),
+    [
+        (upsampling.max_unpool, "divided by the height", unpool_over_the_edge(lambda maps, size: size[0])),
+        (upsampling.max_unpool, "small map's width", unpool_over_the_edge(lambda maps, size: maps.shape[3])),
+        (upsampling.transposed_convolution, "size * stride is not", small_canvas_anew),
+        (upsampling.transposed_convolution, "size * stride is not", small_canvas_pixels),
+        (upsampling.transposed_convolution, "size * stride is not", small_canvas_gathered),
+    ],
+)
+def test_the_same_mistake_in_other_ways_hears_the_same_cause(exercise, words, answer):
+    assert words in exercise.check(answer).message
+
+
+def test_a_named_exception_is_shown_all_the_same():
+    verdict = upsampling.bed_of_nails.check(nails_two_apart)
+    assert verdict.received.startswith("your code raises RuntimeError") and "nails[:, :, ::2, ::2]" in verdict.received
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [nails_by_while, nails_by_while_true, lambda *case: torch.stack([bed_of_nails(*case)[0] for _ in case])],
+)
 def test_a_loop_of_any_kind_is_found(answer):
     with pytest.raises(Refusal, match="there is a loop"):
         upsampling._without_loop(answer, torch.ones(1, 1, 1, 1), 2)
+
+
+def test_a_while_loop_that_gives_the_right_result_is_refused():
+    def nails(maps, factor):
+        batch, channels, height, width = maps.shape
+        output, row = torch.zeros(batch, channels, factor * height, factor * width), 0
+        while row < height:
+            output[:, :, factor * row, ::factor] = maps[:, :, row]
+            row += 1
+        return output
+
+    verdict = upsampling.bed_of_nails.check(nails)
+    assert not verdict.passed and "there is a loop" in verdict.message

@@ -1,7 +1,9 @@
 """What every checker is made of: an exercise, its verdict, and the comparison of an answer with a slow oracle."""
 
+import contextlib
 import copy
 import inspect
+import io
 import sysconfig
 import textwrap
 import traceback
@@ -120,15 +122,19 @@ def agreement(
     variants: Sequence[Variant] = (),
     call: Callable = lambda answer, *arguments: answer(*arguments),
     tolerance: float = 1e-6,
+    difference: Callable[[object, np.ndarray], str] = lambda received, expected: "",
 ) -> Callable[[object], Verdict]:
     """Make a judge that compares an answer with an oracle on many small cases and looks for the cause of a difference.
 
     Args:
         oracle: the specification, as a slow loop: arguments to a number or an array of numbers.
         cases: gives the arguments of each case, the smallest first.
-        variants: known mistakes, the more likely first; one is named if it gives the same results in every case.
+        variants: known mistakes, the more likely first; one is named if it gives the same results in every case, or
+            the same ones up to the case in which the answer raises, and there the same exception.
         call: gets the result out of an answer: (answer, *arguments) to result; may raise a Refusal.
         tolerance: largest difference between equal values.
+        difference: says what is wrong with a result that no known mistake explains: (received, expected) to words, or
+            to none.
 
     Returns:
         A function from an answer to its verdict.
@@ -155,15 +161,22 @@ def agreement(
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")
-                    received.append(call(answer, *own))
+                    result = call(answer, *own)
+                if isinstance(result, set | frozenset):
+                    raise Refusal("give a list: a set has no order")
+                received.append(result)
             except NotImplementedError:
                 return Verdict(False, "still to write: the function raises NotImplementedError", begun=False)
             except Refusal as refusal:
                 return Verdict(False, str(refusal), case=_words(names, case))
             except Exception as error:
-                return Verdict(False, _complaint(error), case=_words(names, case))
+                known = _known(variants, arguments, [*received, error], tolerance)
+                words = _complaint(error)
+                return Verdict(False, known or words, _words(names, case), received=words if known else "")
             changed |= {n for n, old, new in zip(names, case, own) if not _unchanged(old, new)}
         if all(value is None or value is Ellipsis for value in received):
+            if _prints(call, answer, arguments[-1]):
+                return Verdict(False, "nothing comes back: print shows a value, return hands it over")
             return Verdict(False, "still to write: the function returns nothing so far", begun=False)
 
         expected = [np.asarray(oracle(*case)) for case in arguments]
@@ -173,16 +186,41 @@ def agreement(
         if not wrong:
             return Verdict(True, f"all {len(expected)} cases agree")
         first = wrong[0]
-        cause = _difference(received[first], expected[first])
-        for variant in variants:
-            results = (variant.function(*copy.deepcopy(case)) for case in arguments)
-            if all(_same(*pair, tolerance) for pair in zip(received, results)):
-                cause = variant.cause
-                break
+        pair = received[first], expected[first]
+        cause = _known(variants, arguments, received, tolerance) or difference(*pair) or _difference(*pair)
         shown = _shown_pair(expected[first], received[first], tolerance)
         return Verdict(False, cause, _words(names, arguments[first]), *shown)
 
     return judge
+
+
+def _known(variants: Sequence[Variant], arguments: list[tuple], received: list, tolerance: float) -> str:
+    """Return the cause of the first variant that does in every case what the answer did; what it raised comes last."""
+    for variant in variants:
+        outcomes = (_outcome(variant.function, case) for case in arguments)
+        if all(_alike(*pair, tolerance) for pair in zip(received, outcomes)):
+            return variant.cause
+    return ""
+
+
+def _outcome(function: Callable, case: tuple) -> object:
+    try:
+        return function(*copy.deepcopy(case))
+    except Exception as error:
+        return error
+
+
+def _prints(call: Callable, answer: Callable, case: tuple) -> bool:
+    """Run an answer that returns nothing once more, and look whether it prints."""
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        call(answer, *copy.deepcopy(case))
+    return bool(printed.getvalue())
+
+
+def _alike(one: object, two: object, tolerance: float) -> bool:
+    if isinstance(one, Exception) or isinstance(two, Exception):
+        return type(one) is type(two) and str(one) == str(two)
+    return _same(one, two, tolerance)
 
 
 def _array(value: object) -> np.ndarray | None:

@@ -87,6 +87,14 @@ seen_by = Exercise(
                 lambda layers: _counted(layers, move=lambda step, s: step + s - 1),
             ),
             Variant(
+                "the stride added to the jump: each layer multiplies it, step *= stride",
+                lambda layers: _counted(layers, move=lambda step, s: step + s),
+            ),
+            Variant(
+                "stride and dilation swapped: a layer is (kernel size, stride, dilation), in this order",
+                lambda layers: _counted([(kernel_size, d, s) for kernel_size, s, d in layers]),
+            ),
+            Variant(
                 "only the last stride counts here: the jump is the product of all strides so far",
                 lambda layers: _counted(layers, move=lambda step, s: s),
             ),
@@ -202,10 +210,18 @@ def _run_dense(answer, classifier, images):
             1: "an output stride of 1: that is the distance in the map; ask for px of the image",
         }
         raise Refusal(causes.get(stride, f"the output stride is the product of the poolings' strides: got {stride}"))
-    with torch.no_grad():
-        return network(images)
+    try:
+        with torch.no_grad():
+            return network(images)
+    except RuntimeError as error:
+        first = next(layer for layer in classifier if isinstance(layer, nn.Linear))
+        kernels = [module.weight.shape[1:] for module in network.modules() if isinstance(module, nn.Conv2d)]
+        if (first.in_features, 1, 1) in kernels:
+            raise Refusal(SMALL) from error
+        raise
 
 
+SMALL = "a 1 x 1 kernel reads one place: the first Linear needs a kernel as large as the maps that Flatten gets"
 ORDER = "the first Linear reshaped in the wrong order: Flatten puts channels first, then rows, then columns (C, h, w)"
 
 convolutionalize = Exercise(
@@ -353,6 +369,20 @@ fuse = Exercise(
             Variant(
                 "the fine map shrunk to the coarse one: enlarge the coarse one instead, that keeps the fine places",
                 lambda coarse, fine: coarse + fine[:, :, ::2, ::2],
+            ),
+            *(  # torch says the two sizes in the order of the sum
+                variant
+                for cause, mend in (
+                    ("not cropped: the enlarged map may be 1 px too large; crop it to the size of fine", _copied),
+                    (
+                        "added as it is: coarse has half as many rows and columns; enlarge it first",
+                        lambda coarse: coarse,
+                    ),
+                )
+                for variant in (
+                    Variant(cause, lambda coarse, fine, mend=mend: fine + mend(coarse)),
+                    Variant(cause, lambda coarse, fine, mend=mend: mend(coarse) + fine),
+                )
             ),
         ],
     ),

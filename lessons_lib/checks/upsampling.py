@@ -1,6 +1,7 @@
 """Checkers of chapter 4, "Upsampling". Every oracle goes pixel by pixel or stamp by stamp."""
 
 import dis
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from itertools import product
@@ -117,9 +118,30 @@ def _listed(answer, *case):
     result = answer(*case)
     if result is None or result is Ellipsis:
         return None
-    if not hasattr(result, "__len__"):
+    if isinstance(result, set | frozenset):
+        return result
+    if not isinstance(result, list | tuple | range | np.ndarray | torch.Tensor):
         raise Refusal(f"give all the sizes, as a list: got a value of type {type(result).__name__}")
     return np.sort(np.asarray(result))
+
+
+def _wrong_sizes(received, expected):
+    """Name the sizes that are missing or too many."""
+    if received is None:
+        return ""
+    there, right = (Counter(np.ravel(sizes).tolist()) for sizes in (received, expected))
+    groups = {
+        "missing": sorted(right - there),
+        "too many": sorted(size for size in there if size not in right),
+        "there more than once": sorted(size for size in there if there[size] > right[size] > 0),
+    }
+    return ", and ".join(_these(sizes, what) for what, sizes in groups.items() if sizes)
+
+
+def _these(sizes, what):
+    words = [f"{size:g}" for size in sizes]
+    words = [*words[:2], f"{len(words) - 2} more"] if len(words) > 3 else words
+    return f"{' and '.join(filter(None, [', '.join(words[:-1]), words[-1]]))} {'are' if words[1:] else 'is'} {what}"
 
 
 def _from(first, past):
@@ -168,6 +190,7 @@ collapsing_sizes = Exercise(
             ),
         ],
         call=_listed,
+        difference=_wrong_sizes,
     ),
 )
 
@@ -179,7 +202,8 @@ def _loops(code: CodeType) -> bool:
     """Say whether a function's code, or one inside it, goes back or through an iterator."""
     inner = (part for part in code.co_consts if isinstance(part, CodeType))
     steps = dis.get_instructions(code)
-    return any(step.opname.startswith(("FOR_ITER", "JUMP_BACKWARD")) for step in steps) or any(map(_loops, inner))
+    back = any(step.opname.startswith("FOR_ITER") or "JUMP_BACKWARD" in step.opname for step in steps)
+    return back or any(map(_loops, inner))
 
 
 def _without_loop(answer, *case):
@@ -209,6 +233,12 @@ def _nails(maps, factor, corner=0):
     return output
 
 
+def _every_second(maps, factor):
+    output = maps.new_zeros(*maps.shape[:2], maps.shape[2] * factor, maps.shape[3] * factor)
+    output[..., ::2, ::2] = maps
+    return output
+
+
 bed_of_nails = Exercise(
     key="04_upsampling/bed_of_nails",
     title="A bed of nails without a loop",
@@ -234,6 +264,7 @@ bed_of_nails = Exercise(
                 lambda maps, factor: _nails(maps, factor, corner=factor // 2),
             ),
             Variant("factor is taken for 2 throughout", lambda maps, factor: _nails(maps, 2)),
+            Variant("factor isn't always 2: the slices with a step of 2 are right for that one only", _every_second),
             Variant(
                 "the last zeros are missing: every block has factor x factor places, those at the end too",
                 lambda maps, factor: _nails(maps, factor)[..., : 1 - factor or None, : 1 - factor or None],
@@ -253,7 +284,7 @@ bed_of_nails = Exercise(
 
 def _unpool_cases() -> Iterator[tuple]:
     generator = torch.Generator().manual_seed(5)
-    for shape in [(1, 1, 2, 4), (1, 1, 4, 4), (1, 2, 4, 6), (2, 1, 6, 4), (2, 3, 5, 7)]:
+    for shape in [(1, 1, 2, 6), (1, 1, 4, 4), (1, 2, 4, 6), (2, 1, 6, 4), (2, 3, 5, 7)]:
         before = torch.rand(shape, generator=generator)
         pooled, positions = F.max_pool2d(before, 2, return_indices=True)
         yield _drawn(generator, *pooled.shape), positions, shape[2:]
@@ -283,6 +314,31 @@ def _corners(maps, positions, size):
     return output
 
 
+def _by_columns(maps, positions, size):
+    """Read a position as column * height + row."""
+    column, row = positions // size[0], positions % size[0]
+    return _unpooled(maps, row * size[1] + column, size)
+
+
+def _by_index(maps, positions, size, divide_by=None):
+    """Index as readers do, where _unpooled leaves out what lies outside."""
+    output = torch.zeros(*maps.shape[:2], *size)
+    images, channels = (torch.arange(n) for n in maps.shape[:2])
+    rows, columns = positions // divide_by(maps, size), positions % divide_by(maps, size)
+    output[images[:, None, None, None], channels[:, None, None], rows, columns] = maps
+    return output
+
+
+def _into_all(maps, positions, size, which=()):
+    """Write to all maps at the positions of all of them, of one image, or of one map."""
+    output = torch.zeros(*maps.shape[:2], *size)
+    output[:, :, positions[which] // size[1], positions[which] % size[1]] = maps
+    return output
+
+
+DIVIDED = "divided by the height: positions count along the rows, and a row has `width` places"
+DIVIDED_SMALL = "divided by the small map's width: positions count in the map before the pooling"
+
 max_unpool = Exercise(
     key="04_upsampling/max_unpool",
     title="Max unpooling from positions, without a loop",
@@ -299,14 +355,18 @@ max_unpool = Exercise(
                 "the positions are ignored: that is a bed of nails, with every number in its block's corner",
                 _corners,
             ),
+            Variant(DIVIDED, lambda maps, positions, size: _unpooled(maps, positions, size, divide_by=size[0])),
+            Variant(DIVIDED, partial(_by_index, divide_by=lambda maps, size: size[0])),
             Variant(
-                "divided by the height: positions count along the rows, and a row has `width` places",
-                lambda maps, positions, size: _unpooled(maps, positions, size, divide_by=size[0]),
+                "divide by the width: positions count along the rows, so one is row * width + column, "
+                "not column * height + row",
+                _by_columns,
             ),
             Variant(
-                "divided by the small map's width: positions count in the map before the pooling",
+                DIVIDED_SMALL,
                 lambda maps, positions, size: _unpooled(maps, positions, size, divide_by=maps.shape[3]),
             ),
+            Variant(DIVIDED_SMALL, partial(_by_index, divide_by=lambda maps, size: maps.shape[3])),
             Variant(
                 "all numbers are in the first map: positions start from 0 in every map of every image",
                 _all_in_one,
@@ -318,6 +378,19 @@ max_unpool = Exercise(
             Variant(
                 "all images use the positions of the first one: each has its own",
                 lambda maps, positions, size: _unpooled(maps, positions[:1].expand_as(positions), size),
+            ),
+            Variant(
+                "all maps use the positions of the first image's first map: each map has its own positions",
+                partial(_into_all, which=(0, 0)),
+            ),
+            Variant(
+                "all images use the first image's positions, and `[:, :, ...]` writes every map's numbers into all "
+                "maps: each map has its own positions",
+                partial(_into_all, which=0),
+            ),
+            Variant(
+                "`[:, :, ...]` writes every map's numbers into all maps: each map has its own positions",
+                _into_all,
             ),
             Variant(
                 "the maps come out as one row: bring them back to (B, C, H, W)",
@@ -366,6 +439,43 @@ def _stamped(image, kernel, stride, padding, add=True, near=None, far=None):
     return output[near : high - far, near : wide - far]
 
 
+def _minus_zero(image, kernel, stride, padding):
+    return _stamped(image, kernel, stride, 0)[padding:-padding, padding:-padding]
+
+
+def _cropped(image, kernel, stride, padding):
+    """Gather into an output of size * stride: what lies beyond is lost."""
+    high, wide = (n * stride for n in image.shape)
+    full = F.pad(_stamped(image, kernel, stride, 0), (0, wide, 0, high))[:high, :wide]
+    return full[padding : high - padding, padding : wide - padding]
+
+
+def _in_place(output, rows, columns, stamp):
+    output[rows, columns] += stamp
+
+
+def _anew(output, rows, columns, stamp):
+    output[rows, columns] = output[rows, columns] + stamp
+
+
+def _pixel_by_pixel(output, rows, columns, stamp):
+    for u, v in product(*map(range, stamp.shape)):
+        output[rows.start + u, columns.start + v] += stamp[u, v]
+
+
+def _too_small(image, kernel, stride, padding, add):
+    """Lay stamps onto size * stride places; one that reaches beyond raises, and how depends on the way of adding."""
+    output = torch.zeros(*(n * stride for n in image.shape))
+    for i, j in product(*map(range, image.shape)):
+        rows, columns = (slice(n * stride, n * stride + k) for n, k in zip((i, j), kernel.shape))
+        add(output, rows, columns, image[i, j] * kernel)
+    return output[padding : output.shape[0] - padding, padding : output.shape[1] - padding]
+
+
+CANVAS = (
+    "size * stride is not the canvas's size: the last stamp starts at (size - 1) * stride and is as long as the kernel"
+)
+
 transposed_convolution = Exercise(
     key="04_upsampling/transposed_convolution",
     title="Transposed convolution from its definition",
@@ -398,6 +508,17 @@ transposed_convolution = Exercise(
                 "all the padding is cut at the end: half of it belongs to the beginning",
                 lambda image, kernel, stride, padding: _stamped(image, kernel, stride, padding, 1, 0, 2 * padding),
             ),
+            Variant("-0 is 0: with padding 0, the slice [padding:-padding] is [0:0], which is empty", _minus_zero),
+            Variant(
+                "the padding is cut at the beginning only: `padding` rows and columns go at the end, too",
+                partial(_stamped, far=0),
+            ),
+            Variant(
+                "the padding is cut at the end only: `padding` rows and columns go at the beginning, too",
+                partial(_stamped, near=0),
+            ),
+            Variant(CANVAS, _cropped),
+            *(Variant(CANVAS, partial(_too_small, add=add)) for add in (_in_place, _anew, _pixel_by_pixel)),
             Variant(
                 "the kernel is turned round: a stamp is the kernel as it is; only a convolution over zeros turns it",
                 lambda image, kernel, stride, padding: _stamped(image, kernel.flip(0, 1), stride, padding),

@@ -1,7 +1,8 @@
 import { h, uniqueId } from "./shared/dom.js";
 import { typeset, readNumber, near, question } from "./shared/question.js";
 /* The field of a grid that is typed cell by cell; all else is in shared/question.js. The answer as text is a JSON list
-   of what stands in the cells, row after row. An empty cell says: the output has no such place. */
+   of what stands in the cells, row after row. An empty cell says: the output has no such place. A single row may begin
+   in any cell: its numbers count from the first one on. */
 
 function cellsField(model, prompt) {
   const [answer, mistakes, hints, tolerance] = ["answer", "mistakes", "hints", "tolerance"].map((key) => model.get(key));
@@ -39,11 +40,13 @@ function cellsField(model, prompt) {
       }
       field.focus = inputs[0];
       if (values.every((value) => value === undefined)) return { problem: "Type a number into every place that the output has." };
-      const wrong = values.map((value, index) => !agrees(value, at(answer, index)));
+      const begin = rows === 1 ? values.findIndex((value) => value !== undefined) : 0;
+      const right = same(values, answer, begin);
+      const offset = right ? begin : bestOffset(values, begin);
+      const wrong = values.map((value, index) => !agrees(value, at(answer, index, offset)));
       mark(wrong, values);
-      const right = !wrong.includes(true);
       solution.hidden = right || tries <= hints.length || !model.get("solution");
-      return { right, shown: "", words: right ? "" : explain(values, wrong, tries) };
+      return { right, shown: "", words: right ? "" : explain(values, wrong, begin, offset, tries) };
     },
   };
   return field;
@@ -51,20 +54,42 @@ function cellsField(model, prompt) {
   function parse(text) {
     try { return JSON.parse(text || "[]").map(String); } catch { return []; }
   }
-  function at(numbers, index) {
+  /** The number that a grid has in a cell when it begins `offset` columns from the left. */
+  function at(numbers, index, offset) {
     const [row, column] = places[index];
-    return numbers[row] && numbers[row][column];
+    return numbers[row] && numbers[row][column - offset];
+  }
+  function filled(values) {
+    return values.filter((value) => value !== undefined);
   }
   /** Whether a cell holds the expected number, or is empty where none is expected. */
   function agrees(value, expected) {
     return value === undefined || expected === undefined ? value === expected : near(value, expected, tolerance);
   }
-  function explain(values, wrong, tries) {
-    const known = mistakes.find(([numbers]) => values.every((value, index) => !wrong[index] || agrees(value, at(numbers, index))));
+  /** Whether the cells hold all of a grid that begins at `offset`, and nothing else. */
+  function same(values, numbers, offset) {
+    return filled(values).length === numbers.flat().length && values.every((value, index) => agrees(value, at(numbers, index, offset)));
+  }
+  function countRight(values, offset) {
+    return values.filter((value, index) => value !== undefined && agrees(value, at(answer, index, offset))).length;
+  }
+  /** Where a row has to begin so that most of its numbers are right; if several do, the one nearest to the first number. */
+  function bestOffset(values, begin) {
+    if (rows > 1) return 0;
+    const offsets = Array.from({ length: columns + answer[0].length }, (_, index) => index - answer[0].length);
+    offsets.sort((one, two) => Math.abs(one - begin) - Math.abs(two - begin));
+    const counts = offsets.map((offset) => countRight(values, offset));
+    return offsets[counts.indexOf(Math.max(...counts))];
+  }
+  function explain(values, wrong, begin, offset, tries) {
+    const known = mistakes.find(([numbers]) => same(values, numbers, begin));
     if (known) return known[1];
     const hint = hints[Math.min(tries, hints.length) - 1] || "";
-    const [size, typed] = [answer.flat().length, values.filter((value) => value !== undefined).length];
-    const correct = values.filter((value, index) => value !== undefined && !wrong[index]).length;
+    const [size, typed, correct] = [answer.flat().length, filled(values).length, countRight(values, offset)];
+    if (rows === 1 && typed === size && filled(values).every((value, index) => agrees(value, answer[0][index]))) {
+      return "The numbers are right, but leave no cell empty between them.";
+    }
+    if (correct === typed) return `That is right so far, but something is missing${offset < begin ? " at the beginning" : ""}. ${hint}`;
     const length = typed === size ? "" : ` The output has ${typed > size ? "fewer" : "more"} places than you filled.`;
     return `${correct} of your ${typed} numbers ${correct === 1 ? "is" : "are"} right.${length} ${hint}`;
   }

@@ -12,8 +12,9 @@ Grid = list[list[float]]
 class Cells(Question):
     """A grid of numbers to type. Cells that the answer doesn't have stay empty, so that nobody sees its size.
 
-    A wrong answer is told which cells are wrong. If every wrong cell is as one of the `mistakes` has it, that one's
-    words are said, else how many cells are right and the next hint. After the last hint the solution can be opened.
+    A single row may begin in any cell, a grid of several rows begins in the upper left one. A wrong answer is told
+    which cells are wrong. If all its numbers are those of one of the `mistakes`, that one's words are said, else how
+    many are right, or that something is missing, and the next hint. After the last hint the solution can be opened.
 
     Args:
         key: name in the browser's memory, "PAGE/NAME", never used twice.

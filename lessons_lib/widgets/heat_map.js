@@ -58,12 +58,12 @@ function render({ model, el }) {
         return { stack, map, context: canvas.getContext("2d") };
       });
       const place = h("div");
-      picture.append(place, h("p", { class: "lesson-heat" }, "0 %", h("i"), "100 %"));
+      picture.append(place, h("p", { class: "lesson-heat" }, groups.length > 1 ? "0 %" : `${groups[0]}: 0 %`, h("i"), "100 %"));
       const group = choice({ label: "Bright where it sees", options: groups.map((name, index) => [index, name]), onchange: (value) => set({ group: value }) });
       const stride = choice({ label: "Stride, px", options: maps.map((map) => [map.stride, map.stride]), onchange: (value) => set({ stride: value }) });
       const cellTitle = h("span"), cell = answers(cellTitle), photo = answers("The whole photo: the mean of all cells’ logits, stride 32");
       photo.update(whole);
-      controls.append(group, stride, cell, photo, h("p", { class: "lesson-recorded" },
+      controls.append(...(groups.length > 1 ? [group] : []), stride, cell, photo, h("p", { class: "lesson-recorded" },
         `Recorded while this page was built. Every cell can see ${model.get("sees")} px; what lies near its middle counts most.`));
 
       return function show(state) {
@@ -82,7 +82,7 @@ function render({ model, el }) {
         const tops = map.tops(index), [[name, percent]] = tops;
         cellTitle.textContent = `This cell: row ${i}, column ${j} of ${map.rows} × ${map.columns}`;
         cell.update(tops);
-        return `Round px (${i * map.stride}, ${j * map.stride}) the classifier says “${name}”, ${percent} %; ${groups[state.group]} together: ${map.percent(state.group, index)} %. `
+        return `Round row ${i * map.stride}, column ${j * map.stride} the classifier says “${name}”, ${percent} %; ${groups[state.group]} together: ${map.percent(state.group, index)} %. `
           + `Asked about the whole photo it has one answer, “${whole[0][0]}”; asked at stride ${map.stride} it has ${map.rows * map.columns}.`;
       };
     },

@@ -23,14 +23,14 @@ function brief(value, base, units) {
 const amount = (value) => brief(value, 1000, ["", " k", " M", " G", " T"]);
 const memory = (value) => brief(value, 1024, [" B", " KiB", " MiB", " GiB"]);
 
+const shortName = ([kind, kernel]) => `${kind === "pool" ? "pooling" : "conv"} ${kernel}×${kernel}`;
 function nameOf(layer) {
-  const { kind, kernelSize: k, stride, dilation } = settingsOf(layer);
-  if (kind === "pool") return `pooling ${k}×${k}`;
-  return `${dilation > 1 ? "dilated " : ""}${stride > 1 ? "strided " : ""}conv ${k}×${k}`;
+  const { kind, stride, dilation } = settingsOf(layer);
+  return `${dilation > 1 ? "dilated " : ""}${kind === "conv" && stride > 1 ? "strided " : ""}${shortName(layer)}`;
 }
 function detailsOf(layer) {
   const { kind, stride, padding, dilation, channels } = settingsOf(layer);
-  return [kind === "conv" && count(channels, "channel"), (stride > 1 || kind === "pool") && `stride ${stride}`, dilation > 1 && `dilation ${dilation}`,
+  return [dilation > 1 && `dilation ${dilation}`, (stride > 1 || kind === "pool") && `stride ${stride}`, kind === "conv" && count(channels, "channel"),
     padding > 0 && `pad ${padding}`].filter(Boolean).join(", ");
 }
 
@@ -137,7 +137,7 @@ function ledger(most, onselect) {
       const label = line.closest("label"), row = rows[value];
       label.hidden = !row;
       if (!row) return;
-      const name = value ? nameOf(layers[value - 1]) : "image", details = value ? detailsOf(layers[value - 1]) : "3 channels";
+      const name = value ? shortName(layers[value - 1]) : "image", details = value ? detailsOf(layers[value - 1]) : "3 channels";
       const works = row.size !== undefined;
       label.classList.toggle("is-broken", Boolean(row.broken));
       label.classList.toggle("is-waiting", Boolean(row.waits));
@@ -145,7 +145,7 @@ function ledger(most, onselect) {
         multiplications: row.multiplications ? amount(row.multiplications) : "–", memory: memory(row.bytes) }
         : { size: row.broken ? "✗" : "…", sees: row.broken ? "impossible" : "waits" };
       for (const [key, cell] of Object.entries(cells)) cell.textContent = texts[key] || "";
-      cells.name.replaceChildren(name, h("small", {}, details));
+      cells.name.replaceChildren(name, h("small", { title: details }, details));
       label.querySelector("input").setAttribute("aria-label", `${value ? "Layer " + value : "Input"}: ${name}, ${details}. `
         + (works ? `Size ${texts.size}, sees ${texts.sees}, jump ${texts.jump} px; ${texts.parameters} parameters, ${texts.multiplications} multiplications, ${texts.memory}.` : texts.sees));
     });
@@ -172,7 +172,7 @@ function formulas(rows, layers, selected, revealed) {
       line("padded input has", `${before.size} + 2 · `, p(), " = ", result(`${padded} px`), padded < spans ? ` < ${spans} px ✗` : ""),
       ...(kind === "pool" ? [line("padding at most", "⌊", k(), " / 2⌋ = ", result(`${Math.floor(settings.kernelSize / 2)} px`))] : [])];
   }
-  const unread = row.unread ? ` (the last ${row.unread} px stay unread)` : "";
+  const unread = row.unread ? ` (the last ${row.unread} px stay${row.unread === 1 ? "s" : ""} unread)` : "";
   return [
     line("size", `⌊(${before.size} + 2 · `, p(), " − ", d(), " · (", k(), " − 1) − 1) / ", s(), "⌋ + 1 = ", result(`${row.size} px`), unread),
     line("sees", ...(revealed ? [`${before.sees} + `, d(), " · (", k(), ` − 1) · ${before.jump} = `, result(`${row.sees} px`)] : [result("?")])),
@@ -244,10 +244,10 @@ function render({ model, el }) {
       });
       const sums = h("dl", { class: "lesson-sums lesson-formula" });
       const heading = h("p", { class: "lesson-stack-heading" });
-      const settings = h("div", { class: "lesson-stack-settings" }, preset, size, ...sliders);
+      const settings = h("div", { class: "lesson-stack-settings" }, size, ...sliders);
       const question = h("div", { class: "lesson-stack-question" }, guess, reveal);
       picture.append(h("div", {}, band, question), h("div", { class: "lesson-stack-side" }, list, h("div", { class: "lesson-row", role: "group", "aria-label": "Change the list" }, ...Object.values(tools))));
-      controls.append(h("div", {}, heading, settings), sums);
+      controls.append(h("div", {}, preset, heading, settings), sums);
 
       return (state) => {
         const shown = view(), { layers, rows, row, pixel, selected } = shown;
@@ -259,7 +259,7 @@ function render({ model, el }) {
         size.update(state.size);
         guess.querySelector("input").max = state.size;
         guess.update(Math.min(state.guess, state.size));
-        preset.hidden = size.hidden = controls.classList.toggle("is-image", !selected) === false;
+        size.hidden = controls.classList.toggle("is-image", !selected) === false;
         sliders.forEach((each, place) => {
           each.hidden = !selected || place + 1 >= layer.length;
           if (each.hidden) return;
@@ -284,11 +284,11 @@ const nearest = (channels) => CHANNELS.reduce((best, value, place) => (Math.abs(
 function sentence({ size, revealed, guess }, { layers, rows, row, pixel }, cone) {
   const broken = rows.findIndex((each) => each.broken), waiting = rows.length - 1 - broken;
   const trouble = broken < 0 ? "" : `Layer ${broken}, ${nameOf(layers[broken - 1])}, is impossible. ${rows[broken].broken} `
-    + (waiting ? `${waiting === 1 ? "The layer" : `The ${waiting} layers`} behind it wait${waiting === 1 ? "s" : ""}; nothing is lost. ` : "");
+    + (waiting ? `${waiting === 1 ? "The layer" : `The ${waiting} layers`} after it wait${waiting === 1 ? "s" : ""}; nothing is lost. ` : "");
   if (row === 0) return trouble + `Image pixel ${pixel} of 0 to ${size - 1}. Add a layer, or move down to one.`;
   const { seen } = cone[0], { sees } = rows[row];
-  const place = `Pixel ${pixel} of the ${rows[row].size} px behind layer ${row}`;
-  if (!revealed) return trouble + `Predict first. ${place} is lit, with what it reads from the rows above, up to the middle of the stack. How many of the ${size} pixels of the image stand behind it? Set your guess, then look.`;
+  const place = `Pixel ${pixel} of the ${rows[row].size} px after layer ${row}`;
+  if (!revealed) return trouble + `Predict first. ${place} is lit, with what it reads from the rows above, up to the middle of the stack. ${size > 1 ? `How many of the ${size} pixels of the image stand behind it?` : "Does the image’s one pixel stand behind it?"} Set your guess, then look.`;
   const first = seen[0], last = seen[seen.length - 1];
   const range = !seen.length ? "sees nothing but padding" : seen.length === 1 ? `sees image pixel ${first} alone`
     : seen.length === last - first + 1 ? `sees ${seen.length} of the ${size} image pixels, ${first} to ${last}` : `sees ${seen.length} image pixels, spread from ${first} to ${last}`;

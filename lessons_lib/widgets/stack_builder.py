@@ -21,6 +21,7 @@ _CLASSIFIER = [layer for width in (64, 128, 256, 512, 512) for layer in _convs(w
 PRESETS = {
     "classifier to 1/32": (224, _CLASSIFIER),  # the convolutions of VGG-13
     "chapter 2's window": (17, _WINDOW),
+    "pooled": (96, (_convs(8, 1, 1) + _POOL) * 3 + _convs(8, 1, 1)),
     "full resolution": (96, _convs(16, *[1] * 7) + _HEAD),
     "dilated": (96, _convs(16, 1, 1, 2, 4, 8, 16, 1) + _HEAD),
 }
@@ -60,8 +61,7 @@ class StackBuilder(LessonWidget):
     revealed = traitlets.Bool(False).tag(sync=True)
 
     def __init__(self, preset: str = "classifier to 1/32", **state):
-        size, layers = PRESETS[preset]
-        state = {"size": size, "layers": layers} | state
+        state = dict(zip(("size", "layers"), PRESETS[preset])) | state
         choices = [{"name": name, "size": size, "layers": layers} for name, (size, layers) in PRESETS.items()]
         super().__init__(presets=choices, **{"place": (state["size"] - 1) / 2} | state)
 

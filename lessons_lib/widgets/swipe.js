@@ -1,7 +1,7 @@
 import { card, integer, oneOf } from "./shared/card.js";
 import { h, choice, player, slider } from "./shared/dom.js";
 import { legend } from "./shared/picture.js";
-/* Two pictures of one scene with a divider between: truth, photo or a network's prediction on the left, a prediction
+/* Two pictures of one scene with a divider between: truth, scene or a network's prediction on the left, a prediction
    on the right. A network's moments lie below each other in one picture, so one file serves the whole slider. */
 
 const percent = (share) => (share === null ? "–" : Math.round(100 * share) + "\u00a0%");
@@ -70,12 +70,12 @@ function scoreTable(networks, scores) {
 
 function render({ model, el }) {
   const [size, photos, truths, strips, scores, moments] = ["size", "photos", "truths", "strips", "scores", "moments"].map((key) => model.get(key));
-  const networks = model.get("networks"), lefts = ["truth", "photo", ...networks];
+  const networks = model.get("networks"), lefts = ["truth", "scene", ...networks];
   el.classList.add("lesson-swipe");
 
   /** What a side shows: the picture, which of its rows, and of how many. */
   function source(name, { scene, moment }) {
-    const still = { truth: truths, photo: photos }[name];
+    const still = { truth: truths, scene: photos }[name];
     return still ? { name, src: still[scene], row: 0, rows: 1 } : { name, src: strips[networks.indexOf(name)][scene], row: moment, rows: moments.length };
   }
 
@@ -119,7 +119,8 @@ function render({ model, el }) {
       function words({ left: other, right: name, scene: at, moment }) {
         const [accuracy, , edges] = scores[networks.indexOf(name)][at][moment];
         const start = `After ${moments[moment].toLocaleString("en")} steps ${name} gives ${percent(accuracy)} of the pixels their true class; its boundary score is ${score(edges)}`;
-        if (!networks.includes(other) || other === name) return `${start}. ${other === "truth" ? "Drag the divider: where does it part from the truth?" : "Drag the divider over the outlines."}`;
+        if (other === name) return `${start}. Both sides show ${name}, so they are the same: choose another network on one of them.`;
+        if (!networks.includes(other)) return `${start}. ${other === "truth" ? "Drag the divider: where does it part from the truth?" : "Drag the divider over the outlines."}`;
         const [otherAccuracy, , otherEdges] = scores[networks.indexOf(other)][at][moment];
         return `${start}. For ${other} it is ${percent(otherAccuracy)} and ${score(otherEdges)}.`;
       }

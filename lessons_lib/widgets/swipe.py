@@ -25,7 +25,7 @@ def _scores(true: np.ndarray, moments: np.ndarray, num_classes: int) -> list[lis
 
 
 class Swipe(LessonWidget):
-    """Truth, photo and the predictions of several networks, two of them at a time with a divider between.
+    """Truth, scene and the predictions of several networks, two of them at a time with a divider between.
 
     Args:
         images: (N, H, W, 3) in [0, 1], the scenes.
@@ -33,7 +33,7 @@ class Swipe(LessonWidget):
         frames: {network's name: class ids (M, N, H, W)}, what it predicts at each recorded moment.
         moments: M numbers of training steps.
         class_names: name of class 0, 1, 2 ...
-        **state: of the first frame: `left`, "truth", "photo" or a network; `right`, a network, at first the first;
+        **state: of the first frame: `left`, "truth", "scene" or a network; `right`, a network, at first the first;
             `scene` and `moment`, counted from 0, at first the last moment; `divider`, percent; `title`; `alt`.
 
     Raises:

@@ -64,10 +64,10 @@ def test_every_cell_is_judged_for_itself(widget_page):
     assert type_in(figure, 2, 10, 11, 14, 12) == "Not yet. 4 of your 5 numbers are right. Lay the first stamp down."
     assert marks(figure) == ["right"] * 3 + ["wrong", "right", "", ""]
     assert [box.get_attribute("aria-invalid") for box in figure.get_by_role("textbox").all()][3:5] == ["true", "false"]
-    said = type_in(figure, 2, 10, 11)
-    assert said.startswith("Not yet. 3 of your 3 numbers are right. The output has more places than you filled.")
+    said = type_in(figure, 2, 10, 4)
+    assert said.startswith("Not yet. 2 of your 3 numbers are right. The output has more places than you filled.")
     assert said.endswith("The second starts at place 2.")
-    assert marks(figure) == ["right"] * 3 + ["wrong", "wrong", "", ""]
+    assert marks(figure) == ["right"] * 2 + ["wrong"] * 3 + ["", ""]
     assert "fewer places" in type_in(figure, 2, 10, 11, 15, 12, 7)
     figure.get_by_role("textbox").nth(5).fill("")
     assert marks(figure) == [None] * 7
@@ -83,6 +83,60 @@ def test_every_cell_is_judged_for_itself(widget_page):
 )
 def test_a_known_mistake_is_named(widget_page, typed, words):
     assert type_in(widget_page(row).locator("figure"), *typed) == f"Not yet. {words}"
+
+
+@pytest.mark.parametrize("empty", [1, 2])
+def test_a_row_may_begin_in_any_cell(widget_page, empty):
+    page = widget_page(row)
+    figure = page.locator("figure")
+    gap = [""] * empty
+    assert type_in(figure, *gap, 2, 10, 11, 15, 12) == "Right. Five places."
+    assert marks(figure) == [*gap, *["right"] * 5, *[""] * (2 - empty)]
+    assert stored(page, "test/row")["passed"]
+    page.reload()
+    page.wait_for_selector("figure[data-state=ready]")
+    assert figure.locator("[aria-live]").inner_text() == "Right. Five places."
+
+
+def test_a_row_that_begins_later_is_compared_from_there(widget_page):
+    figure = widget_page(row).locator("figure")
+    assert type_in(figure, "", 2, 13, 23, 12) == "Not yet. You ignored the stride."
+    assert type_in(figure, "", 2, 10, 11, 14, 12).startswith("Not yet. 4 of your 5 numbers are right.")
+    assert marks(figure) == ["", "right", "right", "right", "wrong", "right", ""]
+    assert "4 of your 5 numbers are right. The second" in type_in(figure, 7, 2, 10, 11, 15)
+    assert marks(figure) == ["wrong", "right", "right", "right", "right", "wrong", ""]
+    said = type_in(figure, 2, 10, "", 11, 15, 12)
+    assert said == "Not yet. The numbers are right, but leave no cell empty between them."
+
+
+def test_a_grid_has_to_begin_in_its_corner(widget_page):
+    figure = widget_page(lambda: Cells("test/wide", "Where?", answer=[[1, 2], [3, 4]], room=(2, 3))).locator("figure")
+    assert "4 numbers are right" in type_in(figure, "", 1, 2, "", 3, 4)
+    assert type_in(figure, 1, 2, "", 3) == "Not yet. That is right so far, but something is missing."
+    assert type_in(figure, 1, 2, "", 3, 4) == "Right."
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ((2, 10, 11), "That is right so far, but something is missing. Lay"),
+        ((2,), "That is right so far, but something is missing. Lay"),
+        (("", "", 2, 10), "That is right so far, but something is missing. Lay"),
+        ((15, 12), "That is right so far, but something is missing at the beginning. Lay"),
+        ((2, 10, "", 15, 12), "That is right so far, but something is missing. Lay"),
+    ],
+)
+def test_what_is_right_but_unfinished_hears_so(widget_page, typed, words):
+    assert type_in(widget_page(row).locator("figure"), *typed).startswith(f"Not yet. {words}")
+
+
+@pytest.mark.parametrize(
+    ("typed", "right"),
+    [((2, 13), "1 of your 2 numbers is right."), ((2, 10, 3), "2 of your 3"), ((0, 2, 10, 11), "3 of your 4")],
+)
+def test_a_part_of_a_known_mistake_is_not_that_mistake(widget_page, typed, right):
+    said = type_in(widget_page(row).locator("figure"), *typed)
+    assert said.startswith(f"Not yet. {right}") and "more places" in said and said.endswith("Lay the first stamp down.")
 
 
 def test_hints_then_the_solution(widget_page):

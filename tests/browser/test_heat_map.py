@@ -35,8 +35,8 @@ def expected(stride, row, column, group=0):
     cell = PROBABILITIES[stride][:, row, column]
     best, (name, ids) = int(cell.argmax()), list(GROUPS.items())[group]
     return (
-        f"Round px ({row * stride}, {column * stride}) the classifier says “{NAMES[best]}”, {percent(cell[best])} %; "
-        f"{name} together: {percent(cell[ids].sum())} %."
+        f"Round row {row * stride}, column {column * stride} the classifier says “{NAMES[best]}”, "
+        f"{percent(cell[best])} %; {name} together: {percent(cell[ids].sum())} %."
     )
 
 
@@ -90,6 +90,13 @@ def test_keys_go_from_cell_to_cell(widget_page):
     expect(sentence(page)).to_contain_text(expected(16, 4, 2, group=1))
     page.get_by_role("button", name="Reset").click()
     expect(sentence(page)).to_contain_text(expected(16, 0, 0))
+
+
+def test_one_group_leaves_no_choice(widget_page):
+    page = widget_page(HeatMap(IMAGE, LOGITS, NAMES, {"any cat": [0, 1]}))
+    assert page.get_by_role("group", name="Bright where it sees").count() == 0
+    expect(page.locator(".lesson-heat")).to_have_text("any cat: 0 %100 %")
+    assert widget_page(make()).get_by_role("group", name="Bright where it sees").count() == 1
 
 
 def test_the_veil_is_thin_where_the_group_is_probable(widget_page):

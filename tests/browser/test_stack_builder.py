@@ -137,6 +137,12 @@ def test_presets_are_the_book_s_networks(preset, model):
     assert [(dilation * (kernel - 1) + 1, to) for _, kernel, _, _, dilation, to in PRESETS[preset][1]] == spans
 
 
+def test_the_pooled_preset_sees_68_px(page):
+    size, layers = PRESETS["pooled"]
+    rows = call(page, "(size, layers) => measureStack(size, 3, layers).map((row) => row.sees)", [(size, layers)])[0]
+    assert rows[-1] == 68 == shapes.receptive_field(shapes.Layer(*layer[1:4]) for layer in layers)
+
+
 def sentence(page, widget="stack_builder"):
     return page.locator(f"#{widget} .lesson-sentence")
 
@@ -147,13 +153,13 @@ def choose_layer(page, number):
 
 def test_the_first_frame_asks_and_does_not_tell(widget_page):
     page = widget_page(StackBuilder())
-    expect(sentence(page)).to_contain_text("Predict first. Pixel 3 of the 7 px behind layer 15")
+    expect(sentence(page)).to_contain_text("Predict first. Pixel 3 of the 7 px after layer 15")
     assert "156" not in page.locator("#stack_builder").inner_text()
     guess = page.get_by_role("slider", name="Your guess")
     guess.fill("100")
     page.get_by_role("button", name="Show what it sees").click()
     expect(sentence(page)).to_have_text(
-        "You guessed 100. Pixel 3 of the 7 px behind layer 15 sees 156 of the 224 image pixels, 34 to 189."
+        "You guessed 100. Pixel 3 of the 7 px after layer 15 sees 156 of the 224 image pixels, 34 to 189."
     )
     assert not guess.is_visible()
     rows = page.locator(".lesson-stack-list .lesson-stack-sees").all_inner_texts()
@@ -169,11 +175,11 @@ def test_keys_move_the_output_pixel_and_padding_shows(widget_page):
     page.get_by_role("application").focus()
     page.keyboard.press("ArrowLeft")
     expect(sentence(page)).to_contain_text(
-        "Pixel 47 of the 96 px behind layer 8 sees 15 of the 96 image pixels, 40 to 54."
+        "Pixel 47 of the 96 px after layer 8 sees 15 of the 96 image pixels, 40 to 54."
     )
     page.keyboard.press("ArrowUp")
     page.keyboard.press("ArrowUp")
-    expect(sentence(page)).to_contain_text("Pixel 47 of the 96 px behind layer 6 sees 13 of")
+    expect(sentence(page)).to_contain_text("Pixel 47 of the 96 px after layer 6 sees 13 of")
     assert page.locator(".lesson-stack-padded").get_attribute("d") == ""
     for _ in range(47):
         page.keyboard.press("ArrowLeft")
@@ -186,7 +192,7 @@ def test_the_pointer_moves_the_output_pixel(widget_page):
     box = page.get_by_role("application").bounding_box()
     band = box["height"] / 8
     page.mouse.move(box["x"] + box["width"] * 3.5 / 17, box["y"] + 1.5 * band)
-    expect(sentence(page)).to_contain_text("Pixel 2 of the 15 px behind layer 1 sees 3 of the 17 image pixels, 2 to 4.")
+    expect(sentence(page)).to_contain_text("Pixel 2 of the 15 px after layer 1 sees 3 of the 17 image pixels, 2 to 4.")
     page.mouse.move(box["x"] + box["width"] * 3.5 / 17, box["y"] + 0.5 * band)
     expect(sentence(page)).to_contain_text("Image pixel 3")
 
@@ -198,13 +204,13 @@ def test_layers_are_edited_moved_added_and_removed(widget_page):
     choose_layer(page, 1)
     assert page.get_by_role("slider").count() == 5
     page.get_by_role("slider", name="stride").press("ArrowRight")
-    expect(names.nth(1)).to_contain_text("strided conv 3×3")
+    expect(names.nth(1)).to_have_text("conv 3×3stride 2, 16 channels")
     expect(sizes.nth(1)).to_have_text("8")
     expect(page.locator(".lesson-formula > div").first).to_contain_text(
         "⌊(17 + 2 · 0 − 1 · (3 − 1) − 1) / 2⌋ + 1 = 8 px"
     )
     expect(sentence(page)).to_contain_text("Layer 4, dilated conv 3×3, is impossible. The kernel must fit")
-    expect(sentence(page)).to_contain_text("The 3 layers behind it wait; nothing is lost.")
+    expect(sentence(page)).to_contain_text("The 3 layers after it wait; nothing is lost.")
     assert sizes.all_inner_texts()[4:] == ["✗", "…", "…", "…"]
     page.get_by_role("slider", name="stride").press("ArrowLeft")
     expect(sizes.nth(7)).to_have_text("1")
@@ -229,7 +235,7 @@ def test_layers_are_edited_moved_added_and_removed(widget_page):
 
 def test_an_odd_image_leaves_a_pixel_unread(widget_page):
     page = widget_page(StackBuilder(size=33, layers=[["pool", 2, 2, 0]], selected=1, revealed=True))
-    expect(page.locator(".lesson-formula > div").first).to_contain_text("= 16 px (the last 1 px stay unread)")
+    expect(page.locator(".lesson-formula > div").first).to_contain_text("= 16 px (the last 1 px stays unread)")
 
 
 def test_an_address_sets_the_state_of_its_own_widget(widget_page):
@@ -239,10 +245,29 @@ def test_an_address_sets_the_state_of_its_own_widget(widget_page):
     page = widget_page(StackBuilder(), StackBuilder(), hash=address)
     expect(sentence(page)).to_contain_text("Predict first.")
     expect(sentence(page, "stack_builder-2")).to_contain_text(
-        "of the 21 px behind layer 1 sees 5 of the 41 image pixels"
+        "of the 21 px after layer 1 sees 5 of the 41 image pixels"
     )
     page.evaluate(f"location.hash = '#stack_builder?layers={wrong}&revealed=true'")
-    expect(sentence(page)).to_contain_text("behind layer 15 sees 156")  # a stride of 0 is no layer
+    expect(sentence(page)).to_contain_text("after layer 15 sees 156")  # a stride of 0 is no layer
+
+
+def test_one_pixel_is_named_in_the_singular_and_a_pooling_of_it_says_what_helps(widget_page):
+    page = widget_page(StackBuilder(size=1, layers=[["conv", 1, 1, 0, 1, 8], ["pool", 2, 2, 0]]))
+    expect(sentence(page)).to_contain_text("Use a smaller window, a larger image or fewer poolings.")
+    expect(sentence(page)).to_contain_text("Does the image’s one pixel stand behind it?")
+
+
+@pytest.mark.parametrize("width", [320, 390, 800, 1100])
+def test_names_keep_to_one_line_and_presets_stay(widget_page, width):
+    layers = [["conv", 3, 1, 2, 2, 16], ["conv", 11, 2, 10, 2, 1024], ["pool", 11, 8, 5]]
+    page = widget_page(StackBuilder(size=96, layers=layers, selected=2), width=width)
+    heights = page.locator(".lesson-stack-list .lesson-option:not([hidden]) .lesson-stack-name").evaluate_all(
+        "(nodes) => nodes.map((node) => node.getBoundingClientRect().height)"
+    )
+    assert max(heights) == min(heights) < 34
+    expect(page.locator(".lesson-stack-heading")).to_have_text("Layer 2: dilated strided conv 11×11")
+    page.get_by_role("radio", name="pooled").check(force=True)
+    expect(page.locator(".lesson-stack-heading")).to_have_text("The image")
 
 
 @pytest.mark.parametrize("width", [320, 390, 1100])

@@ -91,6 +91,16 @@ def test_two_networks_are_compared(widget_page):
     assert page.locator(".lesson-swipe-scores .is-current th").all_inner_texts() == ["FCN-16s", "FCN-8s"]
 
 
+def test_the_same_network_on_both_sides_is_named_and_the_scene_can_be_chosen(widget_page):
+    page = widget_page(make(left="FCN-8s", right="FCN-8s"))
+    expect(sentence(page)).to_contain_text("Both sides show FCN-8s, so they are the same")
+    page.get_by_role("group", name="Left").get_by_role("radio", name="scene").check()
+    expect(sentence(page)).to_contain_text("Drag the divider over the outlines.")
+    expect(page.get_by_role("slider", name="Divider")).to_have_attribute(
+        "aria-valuetext", "50 % scene, the rest FCN-8s"
+    )
+
+
 def test_the_divider_follows_mouse_and_keys(widget_page):
     page = widget_page(make(left="truth", right="FCN-32s", moment=0))
     picture = page.locator(".lesson-swipe-picture")
