@@ -4,10 +4,6 @@ All networks train for the same steps on the same scenes. Each takes the learnin
 scenes, chosen with a seed that is not scored; the test scenes are scored once, at the end. While the first seed trains,
 the accuracy on validation scenes is recorded, and what the FCNs say about three test scenes, for the widget that
 replays it (`results/fcn_frames.npz`).
-
-What holds DeconvNet back? The diagnosis trains it with the seed that is not scored three times as long, and with one
-level fewer, so that twice as fine a map passes through the middle; both are scored on training and validation scenes
-alone.
 """
 
 import time
@@ -45,12 +41,6 @@ ARMS = {
     "DeconvNet, unpooling": DeconvNet,
     "DeconvNet, bilinear": partial(DeconvNet, unpool=False),
 }
-DIAGNOSED = "DeconvNet, unpooling"
-DIAGNOSIS = {  # network, times the steps
-    "as above": (ARMS[DIAGNOSED], 1),
-    "three times the steps": (ARMS[DIAGNOSED], 3),
-    "one level fewer": (partial(DeconvNet, widths=(16, 32, 64)), 1),
-}
 FRAMES = RESULTS / "fcn_frames.npz"
 
 
@@ -68,7 +58,6 @@ def main() -> None:
         learning_rate: float,
         seed: int,
         look: Callable[[nn.Module], None] | None = None,
-        times: int = 1,
     ) -> tuple[nn.Module, float]:
         """Train a network and `look` at it at the moments: the network, and the CPU seconds without the looks."""
         seed_everything(seed)
@@ -87,7 +76,7 @@ def main() -> None:
             model,
             images,
             class_ids,
-            steps=times * CONFIGURATION["steps"],
+            steps=CONFIGURATION["steps"],
             batch_size=CONFIGURATION["batch_size"],
             learning_rate=learning_rate,
             seed=seed,
@@ -135,22 +124,9 @@ def main() -> None:
             "cpu_seconds": seconds,
         }
 
-    diagnosis = {}
-    for name, (make, times) in DIAGNOSIS.items():
-        model, _ = train(make, figures[DIAGNOSED]["learning_rate"], CONFIGURATION["validation_seed"], times=times)
-        diagnosis[name] = {
-            "parameters": parameters(model),
-            "steps": times * CONFIGURATION["steps"],
-            "train": short(score(model, *train_again)),
-            "validation": short(score(model, *validation)),
-        }
-        print(f"diagnosis, {name}: {diagnosis[name]}", flush=True)
-
     RESULTS.mkdir(exist_ok=True)
     np.savez_compressed(FRAMES, **frames)
-    save(
-        "fcn", CONFIGURATION, {"arms": figures, "diagnosis": diagnosis, "class_shares": class_shares(test[1])}, started
-    )
+    save("fcn", CONFIGURATION, {"arms": figures, "class_shares": class_shares(test[1])}, started)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,17 @@ import numpy as np
 import pytest
 import torch
 
-from experiments import context, fcn, full_resolution, record, scene_labeling, shrinking, sliding_window, upsamplers
+from experiments import (
+    context,
+    deconvnet,
+    fcn,
+    full_resolution,
+    record,
+    scene_labeling,
+    shrinking,
+    sliding_window,
+    upsamplers,
+)
 from lessons_lib.data.meadow import CLASSES, batch
 from lessons_lib.metrics import confusion_matrix, mean_iou, pixel_accuracy
 from lessons_lib.models.blocks import activation_bytes, multiplications_of
@@ -36,7 +46,7 @@ def load(name):
 
 
 def test_every_script_has_a_result_and_every_result_a_script():
-    assert sorted([*ON_MEADOW, "shrinking", "sliding_window"]) == NAMES
+    assert sorted([*ON_MEADOW, "deconvnet", "shrinking", "sliding_window"]) == NAMES
     assert sorted(path.stem for path in record.RESULTS.glob("*.json")) == NAMES
 
 
@@ -160,7 +170,7 @@ def test_learning_rate_is_the_best_on_validation_scenes(name):
         assert rates[str(arm["learning_rate"])] == max(rates.values())
 
 
-def test_fcn_arms_and_diagnosis():
+def test_fcn_arms():
     figures = load("fcn")["figures"]
     assert list(figures["arms"]) == list(fcn.ARMS)
     for name, arm in figures["arms"].items():
@@ -169,13 +179,20 @@ def test_fcn_arms_and_diagnosis():
         assert arm["multiplications"] == multiplications_of(model, 96)
         assert len(arm["validation_curve"]) == len(fcn.CONFIGURATION["moments"])
         assert len(arm["cpu_seconds"]) == len(arm["train_mean_iou"]["values"]) == 3
-    assert list(figures["diagnosis"]) == list(fcn.DIAGNOSIS)
-    for name, (make, times) in fcn.DIAGNOSIS.items():
-        diagnosed = figures["diagnosis"][name]
-        assert diagnosed["parameters"] == record.parameters(make())
-        assert diagnosed["steps"] == times * fcn.CONFIGURATION["steps"]
-    diagnosed, arm = figures["diagnosis"]["as above"], figures["arms"][fcn.DIAGNOSED]
-    assert diagnosed["validation"]["mean_iou"] == arm["validation_mean_iou"][str(arm["learning_rate"])]
+
+
+def test_deconvnet_arms():
+    figures = load("deconvnet")["figures"]
+    assert list(figures["arms"]) == list(deconvnet.ARMS)
+    for name, (make, times) in deconvnet.ARMS.items():
+        arm = figures["arms"][name]
+        assert arm["parameters"] == record.parameters(make())
+        assert arm["steps"] == times * fcn.CONFIGURATION["steps"]
+        assert len(arm["validation"]["mean_iou"]["values"]) == len(arm["cpu_seconds"]) == 3
+    recorded = load("fcn")["figures"]["arms"]["DeconvNet, unpooling"]
+    assert figures["learning_rate"] == recorded["learning_rate"]
+    same = figures["arms"]["as it is"]["train"]["mean_iou"]["values"]  # the same network on the same scenes
+    assert same == pytest.approx(recorded["train_mean_iou"]["values"], abs=1e-3)
 
 
 def test_fcn_frames_are_small_and_get_closer_to_the_truth(scenes):
