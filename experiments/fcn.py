@@ -14,12 +14,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from experiments.record import RESULTS, class_shares, parameters, save, score, spread, spread_scores
+from experiments.record import RESULTS, class_shares, parameters, save, score, spread, spread_scores, train
 from lessons_lib.data.meadow import batch
 from lessons_lib.models.blocks import multiplications_of
 from lessons_lib.models.deconvnet import DeconvNet
 from lessons_lib.models.fcn import FCN
-from lessons_lib.training import fit, predict, seed_everything
+from lessons_lib.training import predict
 
 CONFIGURATION = {
     "threads": 1,
@@ -47,21 +47,19 @@ FRAMES = RESULTS / "fcn_frames.npz"
 def main() -> None:
     started = time.perf_counter()
     torch.set_num_threads(CONFIGURATION["threads"])
-    images, class_ids = batch("train", CONFIGURATION["train_scenes"], CONFIGURATION["size"])
-    train_again = images[: CONFIGURATION["scored_train_scenes"]], class_ids[: CONFIGURATION["scored_train_scenes"]]
+    scenes = batch("train", CONFIGURATION["train_scenes"], CONFIGURATION["size"])
+    train_again = tuple(part[: CONFIGURATION["scored_train_scenes"]] for part in scenes)
     validation = batch("validation", CONFIGURATION["validation_scenes"], CONFIGURATION["size"])
     test = batch("test", CONFIGURATION["test_scenes"], CONFIGURATION["size"])
     frame_images = test[0][CONFIGURATION["frame_scenes"]]
 
-    def train(
+    def train_and_look(
         make: Callable[[], nn.Module],
         learning_rate: float,
         seed: int,
         look: Callable[[nn.Module], None] | None = None,
     ) -> tuple[nn.Module, float]:
         """Train a network and `look` at it at the moments: the network, and the CPU seconds without the looks."""
-        seed_everything(seed)
-        model = make()
         looking = 0.0
 
         def callback(step: int, loss: float, model: nn.Module) -> None:
@@ -71,19 +69,8 @@ def main() -> None:
                 look(model)
                 looking += time.process_time() - before
 
-        before = time.process_time()
-        fit(
-            model,
-            images,
-            class_ids,
-            steps=CONFIGURATION["steps"],
-            batch_size=CONFIGURATION["batch_size"],
-            learning_rate=learning_rate,
-            seed=seed,
-            device="cpu",
-            callback=callback,
-        )
-        return model, round(time.process_time() - before - looking, 1)
+        model, seconds = train(make, scenes, CONFIGURATION, learning_rate, seed, callback)
+        return model, round(seconds - looking, 1)
 
     def short(scores: dict) -> dict:
         """Round scores, the classes left out."""
@@ -93,7 +80,7 @@ def main() -> None:
     for name, make in ARMS.items():
         on_validation = {}
         for learning_rate in CONFIGURATION["learning_rates"]:
-            model, _ = train(make, learning_rate, CONFIGURATION["validation_seed"])
+            model, _ = train_and_look(make, learning_rate, CONFIGURATION["validation_seed"])
             on_validation[learning_rate] = round(score(model, *validation)["mean_iou"], 4)
             print(f"{name}, rate {learning_rate}: {on_validation[learning_rate]} on validation", flush=True)
         best = max(on_validation, key=on_validation.get)
@@ -106,7 +93,7 @@ def main() -> None:
 
         scores, train_scores, seconds = [], [], []
         for seed in CONFIGURATION["seeds"]:
-            model, taken = train(make, best, seed, look if seed == CONFIGURATION["seeds"][0] else None)
+            model, taken = train_and_look(make, best, seed, look if seed == CONFIGURATION["seeds"][0] else None)
             scores.append(score(model, *test))
             train_scores.append(score(model, *train_again)["mean_iou"])
             seconds.append(taken)

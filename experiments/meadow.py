@@ -13,11 +13,10 @@ from functools import partial
 import torch
 from torch import nn
 
-from experiments.record import class_shares, parameters, save, score, spread_scores
+from experiments.record import class_shares, parameters, save, score, spread_scores, train
 from lessons_lib.data.meadow import batch
 from lessons_lib.models.patch_classifier import PatchClassifier
 from lessons_lib.models.unet import UNet
-from lessons_lib.training import fit, seed_everything
 
 CONFIGURATION = {
     "cpu_seconds": 100,
@@ -38,33 +37,24 @@ ARMS = {"colour alone": partial(PatchClassifier, window=1), "U-Net": UNet}
 def main() -> None:
     started = time.perf_counter()
     torch.set_num_threads(CONFIGURATION["threads"])
-    images, class_ids = batch("train", CONFIGURATION["train_scenes"], CONFIGURATION["size"])
+    scenes = batch("train", CONFIGURATION["train_scenes"], CONFIGURATION["size"])
     validation = batch("validation", CONFIGURATION["validation_scenes"], CONFIGURATION["size"])
     test = batch("test", CONFIGURATION["test_scenes"], CONFIGURATION["size"])
 
-    def train(name: str, learning_rate: float, seed: int, steps: int) -> tuple[nn.Module, float]:
-        """Train a network: it, and the CPU seconds of a step."""
-        seed_everything(seed)
-        model = ARMS[name]()
+    def train_steps(name: str, learning_rate: float, seed: int, steps: int) -> tuple[nn.Module, float]:
+        """Train a network: it, and the CPU seconds of a step, the first one left out."""
         clock = []
-        fit(
-            model,
-            images,
-            class_ids,
-            steps=steps,
-            batch_size=CONFIGURATION["batch_size"],
-            learning_rate=learning_rate,
-            seed=seed,
-            device="cpu",
-            callback=lambda *step: clock.append(time.process_time()),
+        configuration = CONFIGURATION | {"steps": steps}
+        model, _ = train(
+            ARMS[name], scenes, configuration, learning_rate, seed, lambda *step: clock.append(time.process_time())
         )
         return model, (clock[-1] - clock[0]) / (steps - 1)
 
     def train_for_the_time(name: str, learning_rate: float, seed: int) -> tuple[nn.Module, int, float]:
         """Train as many steps as fit into the time: the network, its steps and its CPU seconds."""
-        _, seconds = train(name, learning_rate, seed, CONFIGURATION["measured_steps"])
+        _, seconds = train_steps(name, learning_rate, seed, CONFIGURATION["measured_steps"])
         steps = int(CONFIGURATION["cpu_seconds"] / seconds)
-        model, seconds = train(name, learning_rate, seed, steps)
+        model, seconds = train_steps(name, learning_rate, seed, steps)
         return model, steps, round(steps * seconds, 1)
 
     figures = {}

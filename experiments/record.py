@@ -20,7 +20,12 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def train(
-    make: Callable[[], nn.Module], scenes: tuple[Tensor, Tensor], configuration: dict, learning_rate: float, seed: int
+    make: Callable[[], nn.Module],
+    scenes: tuple[Tensor, Tensor],
+    configuration: dict,
+    learning_rate: float,
+    seed: int,
+    callback: Callable[[int, float, nn.Module], None] | None = None,
 ) -> tuple[nn.Module, float]:
     """Build a network from a seed and train it on the CPU.
 
@@ -30,9 +35,10 @@ def train(
         configuration: of the experiment, with "steps" and "batch_size".
         learning_rate: the highest one.
         seed: of its first weights and of the order of the scenes.
+        callback: what `fit` calls after each step.
 
     Returns:
-        The network, and the CPU seconds that the training took.
+        The network, and the CPU seconds that the training took, the callback's included.
     """
     seed_everything(seed)
     model = make()
@@ -45,6 +51,7 @@ def train(
         learning_rate=learning_rate,
         seed=seed,
         device="cpu",
+        callback=callback,
     )
     return model, round(time.process_time() - before, 1)
 

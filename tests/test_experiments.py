@@ -201,12 +201,15 @@ def test_fcn_frames_are_small_and_get_closer_to_the_truth(scenes):
     truth = scenes[1][shown].numpy()
     with np.load(fcn.FRAMES) as frames:
         assert list(frames) == ["FCN-32s", "FCN-16s", "FCN-8s"]
+        ends = []
         for maps in frames.values():
             assert maps.dtype == np.uint8
             assert maps.shape == (len(moments), len(shown), 96, 96)
             assert maps.max() < len(CLASSES)
             right = (maps == truth).mean(axis=(1, 2, 3))
             assert right[-1] > max(right[0], 0.7)
+            ends.append(right[-1])
+        assert ends == sorted(ends)  # the finer the maps that are scored, the closer
 
 
 def test_full_resolution_costs_are_those_of_the_networks():
