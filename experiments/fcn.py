@@ -16,7 +16,7 @@ from torch import nn
 
 from experiments.record import RESULTS, class_shares, parameters, save, score, spread, spread_scores, train
 from lessons_lib.data.meadow import batch
-from lessons_lib.models.blocks import multiplications_of
+from lessons_lib.models.costs import multiplications_of
 from lessons_lib.models.deconvnet import DeconvNet
 from lessons_lib.models.fcn import FCN
 from lessons_lib.training import predict

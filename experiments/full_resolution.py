@@ -21,7 +21,8 @@ from torch import nn
 
 from experiments.record import class_shares, parameters, save, score, spread_scores, train
 from lessons_lib.data.meadow import batch
-from lessons_lib.models.blocks import activation_bytes, double_conv, multiplications_of
+from lessons_lib.models.blocks import double_conv
+from lessons_lib.models.costs import activation_bytes, multiplications_of
 from lessons_lib.models.fcn import FCN
 from lessons_lib.models.full_resolution import FullResolution
 from lessons_lib.models.unet import UNet

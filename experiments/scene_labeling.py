@@ -10,7 +10,7 @@ from torch import nn
 
 from experiments.record import class_shares, parameters, save, score, spread_scores
 from lessons_lib.data.meadow import batch
-from lessons_lib.models.blocks import multiplications_of
+from lessons_lib.models.costs import multiplications_of
 from lessons_lib.models.multiscale import MultiScale
 from lessons_lib.models.patch_classifier import PatchClassifier
 from lessons_lib.models.recurrent import Recurrent, Unrolled, loss_of_all

@@ -14,7 +14,7 @@ from torch import Tensor
 from experiments.record import class_shares, save
 from lessons_lib import metrics
 from lessons_lib.data.meadow import CLASSES, batch
-from lessons_lib.models.blocks import multiplications_of
+from lessons_lib.models.costs import multiplications_of
 from lessons_lib.models.efficientnet import EfficientNetLite0
 
 CONFIGURATION = {

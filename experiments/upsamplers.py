@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from experiments.record import RESULTS, class_shares, parameters, save, score, spread, spread_scores, train
 from lessons_lib.data.meadow import CLASSES, batch
-from lessons_lib.models.blocks import multiplications_of
+from lessons_lib.models.costs import multiplications_of
 from lessons_lib.models.upsampler import UPSAMPLERS, UpsamplingNet
 from lessons_lib.training import predict, seed_everything
 

@@ -182,6 +182,35 @@ def boundary_f_score(
     return sum(scores) / len(scores) if scores else float("nan")
 
 
+def boundary_band(class_ids: Tensor, distance: int, ignore_index: int = 255) -> Tensor:
+    """Mark the pixels near a boundary between two classes, where a network that is a little off is wrong.
+
+    Void: makes no boundary and is in no band. The image's edge makes no boundary.
+
+    Args:
+        class_ids: integer (B, H, W).
+        distance: how far the band reaches from a boundary pixel in rows and in columns (Chebyshev distance), in px;
+            0 marks the boundary pixels on both sides.
+        ignore_index: class_id of void pixels.
+
+    Returns:
+        Mask (B, H, W).
+
+    Raises:
+        ValueError: if `class_ids` is not (B, H, W), or the distance is negative.
+
+    Example:
+        >>> boundary_band(torch.tensor([[[0, 0, 0, 1, 1, 1, 1]]]), distance=1).int()
+        tensor([[[0, 1, 1, 1, 1, 0, 0]]], dtype=torch.int32)
+    """
+    if class_ids.ndim != 3:
+        raise ValueError(f"class_ids must be (B, H, W); got shape {tuple(class_ids.shape)}; reshape them")
+    if distance < 0:
+        raise ValueError(f"distance must be at least 0 px; got {distance}; use 0 for the boundary pixels alone")
+    valid = class_ids != ignore_index
+    return _widen(_edge(class_ids, valid), distance) & valid
+
+
 def _checked(true: Tensor, predicted: Tensor, num_classes: int, ignore_index: int) -> tuple[Tensor, Tensor, Tensor]:
     """Check the class_ids; return both as int64 and the mask of the pixels that are not void."""
     if true.shape != predicted.shape:

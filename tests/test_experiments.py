@@ -22,7 +22,7 @@ from experiments import (
 )
 from lessons_lib.data.meadow import CLASSES, batch
 from lessons_lib.metrics import confusion_matrix, mean_iou, pixel_accuracy
-from lessons_lib.models.blocks import activation_bytes, multiplications_of
+from lessons_lib.models.costs import activation_bytes, multiplications_of
 from lessons_lib.models.efficientnet import EfficientNetLite0
 from lessons_lib.models.patch_classifier import PatchClassifier
 from lessons_lib.models.upsampler import UPSAMPLERS

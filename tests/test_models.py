@@ -8,14 +8,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from lessons_lib import shapes
-from lessons_lib.models.blocks import (
-    WINDOWS,
-    WindowEncoder,
-    activation_bytes,
-    multiplications_of,
-    pad_edges,
-    resize,
-)
+from lessons_lib.models.blocks import WINDOWS, WindowEncoder, pad_edges, resize
+from lessons_lib.models.costs import activation_bytes, multiplications_of
 from lessons_lib.models.deconvnet import DeconvNet
 from lessons_lib.models.fcn import FCN, enlarge
 from lessons_lib.models.full_resolution import FullResolution

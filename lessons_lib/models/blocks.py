@@ -1,7 +1,5 @@
 """Parts that several networks share. Letters: B batch, C channels, H W input size, h w current size."""
 
-import copy
-
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -150,71 +148,3 @@ def double_conv(in_channels: int, out_channels: int) -> nn.Sequential:
         nn.BatchNorm2d(out_channels),
         nn.ReLU(),
     )
-
-
-def multiplications_of(model: nn.Module, size: int | Pair) -> int:
-    """Count the multiplications of all convolutions and transposed convolutions while one image passes.
-
-    Counted as in `shapes.multiplications`: products with padding zeros count; biases, normalisations and resizing
-    without weights do not. Nothing is computed and the model stays as it is: a copy without values runs.
-
-    Args:
-        model: from images (1, 3, H, W).
-        size: height and width of the image in px; an int stands for both.
-
-    Returns:
-        Number of multiplications.
-
-    Example:
-        >>> multiplications_of(nn.Conv2d(3, 16, kernel_size=3, padding=1), size=96)
-        3981312
-        >>> multiplications_of(nn.ConvTranspose2d(3, 16, kernel_size=3, stride=2), size=96)
-        3981312
-    """
-    total = 0
-
-    def count(layer: nn.Module, inputs: tuple[torch.Tensor], output: torch.Tensor) -> None:
-        nonlocal total
-        places = inputs[0] if isinstance(layer, nn.ConvTranspose2d) else output
-        total += places.numel() * layer.weight[0].numel()
-
-    model = copy.deepcopy(model).to("meta").eval()
-    for layer in model.modules():
-        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
-            layer.register_forward_hook(count)
-    height, width = (size, size) if isinstance(size, int) else size
-    with torch.no_grad():
-        model(next(model.parameters()).new_zeros(1, 3, height, width))
-    return total
-
-
-def activation_bytes(model: nn.Module, images: torch.Tensor) -> int:
-    """Measure what autograd keeps of a training step's forward pass until the backward pass needs it.
-
-    Every tensor's memory counts once, however many operations keep it; the images count if an operation keeps
-    them; weights do not. A copy of the model runs in training mode, so that the model stays as it is.
-
-    Args:
-        model: from images to logits.
-        images: (B, 3, H, W), on the model's device.
-
-    Returns:
-        Bytes.
-
-    Example:
-        >>> activation_bytes(nn.Conv2d(3, 16, kernel_size=3), torch.zeros(1, 3, 8, 8))  # 3 x 8 x 8 values of 4 bytes
-        768
-    """
-    model = copy.deepcopy(model).train()
-    weights = {tensor.untyped_storage().data_ptr() for tensor in model.state_dict().values()}
-    kept = {}  # holds the memory itself, so that no address is used twice
-
-    def keep(tensor: torch.Tensor) -> torch.Tensor:
-        memory = tensor.untyped_storage()
-        if memory.data_ptr() not in weights:
-            kept[memory.data_ptr()] = memory
-        return tensor
-
-    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        model(images.clone())  # not a view into a larger batch
-    return sum(memory.nbytes() for memory in kept.values())

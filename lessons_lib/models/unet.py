@@ -19,6 +19,7 @@ class UNet(nn.Module):
         num_classes: K.
         skip: how a decoder level takes in the encoder's features: "concat" joins the channels, "add" adds
             them, "none" leaves them out.
+        in_channels: of the images: 3 of a colour photo, 1 of a microscope's.
 
     Raises:
         ValueError: if `skip` is none of these.
@@ -32,11 +33,13 @@ class UNet(nn.Module):
         (2, 7, 24, 31)
     """
 
-    def __init__(self, widths: Sequence[int] = (16, 32, 64), num_classes: int = 7, skip: str = "concat"):
+    def __init__(
+        self, widths: Sequence[int] = (16, 32, 64), num_classes: int = 7, skip: str = "concat", in_channels: int = 3
+    ):
         super().__init__()
         if skip not in SKIPS:
             raise ValueError(f"skip must be one of {', '.join(SKIPS)}; got {skip!r}; choose one of these")
-        self.encoder = nn.ModuleList(map(double_conv, (3, *widths), widths))
+        self.encoder = nn.ModuleList(map(double_conv, (in_channels, *widths), widths))
         self.bottleneck = double_conv(widths[-1], 2 * widths[-1])
         upwards = widths[::-1]
         self.decoder = nn.ModuleList(
@@ -48,13 +51,13 @@ class UNet(nn.Module):
         """Classify every pixel.
 
         Args:
-            images: (B, 3, H, W) in [0, 1].
+            images: (B, in_channels, H, W) in [0, 1].
 
         Returns:
             Logits (B, K, H, W).
         """
         skips = []
-        features = images  # (B, 3, H, W)
+        features = images  # (B, C, H, W)
         for level in self.encoder:
             features = level(features)  # (B, C, h, w)
             skips.append(features)
