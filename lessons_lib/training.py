@@ -67,7 +67,7 @@ def best_device() -> torch.device:
 def fit(
     model: nn.Module,
     images: Tensor,
-    class_ids: Tensor,
+    targets: Tensor | tuple[Tensor, ...],
     *,
     steps: int,
     batch_size: int = 8,
@@ -75,7 +75,7 @@ def fit(
     weight_decay: float = 1e-2,
     seed: int = 0,
     ignore_index: int = 255,
-    loss: Callable[[Tensor, Tensor], Tensor] | None = None,
+    loss: Callable[..., Tensor] | None = None,
     device: torch.device | str | None = None,
     callback: Callable[[int, float, nn.Module], None] | None = None,
     checkpoint: str | Path | None = None,
@@ -95,15 +95,15 @@ def fit(
         model: from images to logits (B, K, H, W), or to whatever `loss` takes; it stays on `device`, each
             module in the mode (training or eval) it was in.
         images: float (B, C, H, W).
-        class_ids: int64 (B, H, W).
+        targets: class_ids, int64 (B, H, W); or a tuple of what `loss` takes, each tensor with one entry an image.
         steps: number of updates, at least 1.
         batch_size: images a step, at most all of them.
         learning_rate: the highest rate, reached at the end of the warm-up (the first tenth of the steps).
         weight_decay: AdamW's, for every parameter.
         seed: of the batches' order and of dropout; the model's first weights are the caller's to seed.
         ignore_index: class_id of void pixels, which the default loss leaves out.
-        loss: from (the model's output, class_ids) of a batch to a scalar; None is the mean cross-entropy
-            of the pixels that are not void, 0 for a batch without any.
+        loss: called as loss(the model's output, *targets) for a batch, gives a scalar; None is the mean
+            cross-entropy of the pixels that are not void, 0 for a batch without any.
         device: None is `best_device()`.
         callback: called after each step as callback(step, loss, model), steps counted from 0.
         checkpoint: file that holds the run's state; None keeps none.
@@ -126,12 +126,14 @@ def fit(
     _check(steps >= 1, "steps must be at least 1", steps, "train for 1 or more")
     _check(checkpoint_every >= 1, "checkpoint_every must be at least 1", checkpoint_every, "use 1 or more")
     _check_images(images, batch_size)
-    _check(
-        class_ids.shape == images.shape[:1] + images.shape[2:] and class_ids.dtype == torch.int64,
-        "class_ids must be int64 (B, H, W), one for each pixel of images",
-        f"{class_ids.dtype} {tuple(class_ids.shape)} for images {tuple(images.shape)}",
-        "bring them to the images' size and call .long()",
-    )
+    targets = (targets,) if isinstance(targets, Tensor) else targets
+    for target in targets:
+        _check(
+            len(target) == len(images),
+            "every target must have one entry for each image",
+            f"{tuple(target.shape)} for images {tuple(images.shape)}",
+            "cut images and targets alike",
+        )
     start = time.perf_counter()
     device = best_device() if device is None else torch.device(device)
     run = {
@@ -145,17 +147,16 @@ def fit(
         "device": device.type,
         "model": _structure(model),
         "images": _fingerprint(images),
-        "class_ids": _fingerprint(class_ids),
+        "targets": "; ".join(map(_fingerprint, targets)),
     }
     if loss is None:
-        lowest, highest = class_ids.where(class_ids != ignore_index, 0).aminmax()
-        loss = partial(_cross_entropy, ignore_index=ignore_index, lowest=lowest.item(), highest=highest.item())
+        loss = _default_loss(images, targets, ignore_index)
 
     layout = _memory_format(model, device)
     model.to(device, memory_format=layout)
     optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=weight_decay)
     images = images.to(device, next(model.parameters()).dtype, memory_format=layout)
-    class_ids = class_ids.to(device)
+    targets = tuple(target.to(device) for target in targets)
     batches, seeds = _plan(len(images), min(batch_size, len(images)), steps, seed)
     batches = batches.to(device)
     losses, done = torch.zeros(steps, device=device), 0
@@ -175,7 +176,7 @@ def fit(
                 group["lr"] = learning_rate * _rate(step, steps)
             batch = batches[step]
             with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-                batch_loss = loss(model(images[batch]), class_ids[batch])
+                batch_loss = loss(model(images[batch]), *(target[batch] for target in targets))
             optimizer.zero_grad()
             batch_loss.backward()
             optimizer.step()
@@ -238,6 +239,19 @@ def evaluate(model: nn.Module, images: Tensor, class_ids: Tensor, num_classes: i
         tensor(128)
     """
     return confusion_matrix(class_ids.cpu(), predict(model, images), num_classes, ignore_index)
+
+
+def _default_loss(images: Tensor, targets: tuple[Tensor, ...], ignore_index: int) -> Callable[[Tensor, Tensor], Tensor]:
+    form = images.shape[:1] + images.shape[2:], torch.int64
+    _check(
+        [(target.shape, target.dtype) for target in targets] == [form],
+        "without a loss of your own, targets must be class_ids: int64 (B, H, W), one for each pixel of images",
+        f"{', '.join(f'{target.dtype} {tuple(target.shape)}' for target in targets)} for images {tuple(images.shape)}",
+        "bring class_ids to the images' size and call .long(), or pass a loss",
+    )
+    (class_ids,) = targets
+    lowest, highest = class_ids.where(class_ids != ignore_index, 0).aminmax()
+    return partial(_cross_entropy, ignore_index=ignore_index, lowest=lowest.item(), highest=highest.item())
 
 
 def _cross_entropy(logits: Tensor, class_ids: Tensor, ignore_index: int, lowest: int, highest: int) -> Tensor:

@@ -170,6 +170,31 @@ def test_a_loss_of_ones_own_replaces_cross_entropy():
     assert model(data()[0]).square().mean() < 0.05
 
 
+def test_a_loss_gets_every_target_of_the_batch():
+    images, class_ids = data()
+    weights = torch.arange(len(images)).float()
+    places = {image[0, 0, 0].item(): place for place, image in enumerate(images)}
+    seen = []
+
+    def loss(output, class_ids_of_batch, weights_of_batch):
+        drawn = [places[image[0, 0, 0].item()] for image in output[1]]
+        assert weights_of_batch.tolist() == drawn
+        assert torch.equal(class_ids_of_batch, class_ids[drawn])
+        seen.extend(drawn)
+        return output[0].mean()
+
+    class Two(nn.Module):  # a model may return anything that the loss takes
+        def __init__(self):
+            super().__init__()
+            self.head = nn.Conv2d(3, 1, 1)
+
+        def forward(self, images):
+            return self.head(images), images
+
+    fit(Two(), images, (class_ids, weights), steps=5, batch_size=4, loss=loss, device="cpu")
+    assert len(set(seen)) == 10
+
+
 def test_images_of_nothing_but_void_leave_the_model_finite():
     images, class_ids = data()
     model = network()
@@ -319,7 +344,7 @@ def test_a_checkpoint_of_another_model_or_other_data_names_what_differs(tmp_path
     settings = {"steps": 12, "batch_size": 4, "device": "cpu", "checkpoint": path}
     with pytest.raises(ValueError, match=r"got images was \(10, 3, 8, 10\)"):
         fit(network(), images.flip(0), class_ids, **settings)
-    with pytest.raises(ValueError, match=r"got class_ids was \(10, 8, 10\)"):
+    with pytest.raises(ValueError, match=r"got targets was \(10, 8, 10\)"):
         fit(network(), images, class_ids.flip(0), **settings)
 
 
@@ -380,7 +405,9 @@ def test_errors_name_rule_value_and_remedy():
     error(r"images must be float .* got torch.float32 \(3, 8, 10\); stack", images=images[0])
     error(r"B at least 1; got torch.float32 \(0, 3, 8, 10\)", images=images[:0], class_ids=class_ids[:0])
     error(r"int64 .* got torch.uint8 \(10, 8, 10\) .* call .long", class_ids=class_ids.byte())
-    error(r"one for each pixel .* got torch.int64 \(9, 8, 10\) for images", class_ids=class_ids[:9])
+    error(r"one entry for each image; got \(9, 8, 10\) for images", class_ids=class_ids[:9])
+    error(r"without a loss .* got torch.int64 \(10, 8, 10\), torch.float32", class_ids=(class_ids, images))
+    error(r"without a loss .* got  for images", class_ids=())
     error(r"one for each pixel .* got torch.int64 \(10, 8, 9\) for images", class_ids=class_ids[..., :9])
     error("a logit for each class; got class_ids 0 .. 3 for 3 logits", class_ids=class_ids.where(class_ids != 2, 3))
     error("a logit for each class; got class_ids -1 .. 2 for 3 logits", class_ids=class_ids.where(class_ids != 1, -1))
