@@ -7,7 +7,7 @@ BOOK := $(BIN)/jupyter-book build . -W -n --keep-going
 export OMP_WAIT_POLICY ?= passive
 
 .DEFAULT_GOAL := help
-.PHONY: help serve html test lab experiment bench-site bench-upsampling clean
+.PHONY: help serve html test lab experiment bench-site bench-upsampling bench-models clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -38,6 +38,9 @@ bench-site: html ## weigh every page and time its widgets on a slow line
 bench-upsampling: $(READY) ## time the book's own upsampling beside torch's
 	@$(BIN)/python -m tools.bench_upsampling
 
+bench-models: $(READY) _build/smp/ready ## time the book's U-Nets beside segmentation_models_pytorch's and a plain one
+	@$(BIN)/python -m tools.bench_models
+
 clean: ## remove everything that was built (the environment too)
 	rm -rf _build .venv
 
@@ -49,4 +52,9 @@ $(READY): requirements.txt requirements-files.txt pyproject.toml
 	$(BIN)/pip install -r requirements.txt
 	$(BIN)/pip install --no-deps -r requirements-files.txt
 	$(BIN)/pip install --no-deps -e .
+	@touch $@
+
+_build/smp/ready: requirements-bench.txt
+	rm -rf _build/smp
+	$(BIN)/pip install --no-deps --target _build/smp -r $<
 	@touch $@

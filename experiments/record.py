@@ -21,21 +21,23 @@ RESULTS = Path(__file__).parent / "results"
 
 def train(
     make: Callable[[], nn.Module],
-    scenes: tuple[Tensor, Tensor],
+    scenes: tuple[Tensor, Tensor | tuple[Tensor, ...]],
     configuration: dict,
     learning_rate: float,
     seed: int,
     callback: Callable[[int, float, nn.Module], None] | None = None,
+    loss: Callable[..., Tensor] | None = None,
 ) -> tuple[nn.Module, float]:
     """Build a network from a seed and train it on the CPU.
 
     Args:
         make: builds it.
-        scenes: images (B, 3, H, W) and class_ids (B, H, W).
+        scenes: images (B, C, H, W) and class_ids (B, H, W), or what `loss` takes.
         configuration: of the experiment, with "steps" and "batch_size".
         learning_rate: the highest one.
         seed: of its first weights and of the order of the scenes.
         callback: what `fit` calls after each step.
+        loss: what `fit` takes as its loss; None is the cross-entropy.
 
     Returns:
         The network, and the CPU seconds that the training took, the callback's included.
@@ -52,6 +54,7 @@ def train(
         seed=seed,
         device="cpu",
         callback=callback,
+        loss=loss,
     )
     return model, round(time.process_time() - before, 1)
 

@@ -99,7 +99,10 @@ def main() -> None:
             if seed == CONFIGURATION["seeds"][0] and name in ("none", "add", "concat"):
                 frames[name] = np.stack(pictures)  # (moments, scenes, size, size)
                 if name == "concat":
-                    weights = {key: value.detach().numpy() for key, value in model.state_dict().items()}
+                    weights = {
+                        key: value.half().numpy() if value.is_floating_point() else value.numpy()
+                        for key, value in model.state_dict().items()
+                    }
         figures[name] = {
             "parameters": parameters(model),
             "multiplications": multiplications_of(model, CONFIGURATION["size"]),
@@ -114,8 +117,7 @@ def main() -> None:
 
     RESULTS.mkdir(exist_ok=True)
     np.savez_compressed(FRAMES, **frames)
-    halves = {key: value.astype(np.float16) if value.dtype == np.float32 else value for key, value in weights.items()}
-    np.savez_compressed(WEIGHTS, **halves)
+    np.savez_compressed(WEIGHTS, **{f"concat.{key}": value for key, value in weights.items()})
     band_share = band.double().mean().item()
     save("skips", CONFIGURATION, {"arms": figures, "band_share": round(band_share, 4)}, started)
 

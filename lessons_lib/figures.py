@@ -14,6 +14,7 @@ from matplotlib.patches import Patch
 
 from lessons_lib.palette import COLORS, HATCHES
 from lessons_lib.widgets import base
+from lessons_lib.widgets.unet_picture import draw_unet as draw_unet
 
 INK = "#797D81"  # the grey with about the same contrast, 4.2, on the light page and on the dark one
 LINES = ("#C4602A", "#8A6FC9", "#2B909E", "#B9548F", "#6E8B2F")  # of models and settings; no class has them

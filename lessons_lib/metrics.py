@@ -3,7 +3,11 @@
 Void: pixels whose true class is `ignore_index` count nowhere, whatever is predicted there.
 Absent classes: a class in neither truth nor prediction has no score and is left out of means; a class that is
 only predicted, or only missed, scores 0 and counts.
+Instances are matched one picture at a time and counted over the whole data set.
 """
+
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -209,6 +213,133 @@ def boundary_band(class_ids: Tensor, distance: int, ignore_index: int = 255) -> 
         raise ValueError(f"distance must be at least 0 px; got {distance}; use 0 for the boundary pixels alone")
     valid = class_ids != ignore_index
     return _widen(_edge(class_ids, valid), distance) & valid
+
+
+class Matches(NamedTuple):
+    """Pairs of a true and a predicted instance of one picture.
+
+    Attributes:
+        true: ids of true instances, int64 (M,).
+        predicted: ids of the predicted instances that they are matched with, int64 (M,).
+        iou: of each pair, float64 (M,).
+    """
+
+    true: Tensor
+    predicted: Tensor
+    iou: Tensor
+
+
+def match_instances(true_ids: Tensor, predicted_ids: Tensor, threshold: float = 0.5) -> Matches:
+    """Match the true and the predicted instances of one picture that overlap by an IoU above a threshold.
+
+    No search is needed: two instances of one map share no pixel, so above 1/2 an instance has one match at most.
+
+    Args:
+        true_ids: integer instance_ids (H, W), 0 = none.
+        predicted_ids: integer instance_ids (H, W), 0 = none, on the same device.
+        threshold: a pair's IoU lies above it; in [0.5, 1).
+
+    Returns:
+        Matches in the order of the true ids, on the CPU.
+
+    Raises:
+        ValueError: if the shapes differ or are not (H, W), or the threshold is out of its range.
+
+    Source:
+        Kirillov et al., "Panoptic Segmentation", CVPR 2019, section 4.1, where it is proven.
+
+    Example:
+        >>> true_ids = torch.tensor([[1, 1, 1, 2, 2, 2]])
+        >>> match_instances(true_ids, torch.tensor([[7, 7, 7, 7, 0, 5]]))
+        Matches(true=tensor([1]), predicted=tensor([7]), iou=tensor([0.7500], dtype=torch.float64))
+    """
+    if true_ids.shape != predicted_ids.shape or true_ids.ndim != 2:
+        raise ValueError(
+            f"true and predicted instance_ids of a picture are both (H, W); got {tuple(true_ids.shape)} and "
+            f"{tuple(predicted_ids.shape)}; match one picture at a time"
+        )
+    if not 0.5 <= threshold < 1:
+        raise ValueError(f"below an IoU of 0.5 matches are not unique, above 1 is none; got {threshold}; take 0.5")
+    true, true_places = true_ids.cpu().unique(return_inverse=True)
+    predicted, predicted_places = predicted_ids.cpu().unique(return_inverse=True)
+    pairs = (true_places * len(predicted) + predicted_places).flatten()
+    overlap = torch.bincount(pairs, minlength=len(true) * len(predicted)).reshape(len(true), len(predicted)).double()
+    iou = overlap / (overlap.sum(1, keepdim=True) + overlap.sum(0) - overlap)  # (true instances, predicted instances)
+    matched = (iou > threshold) & (true > 0)[:, None] & (predicted > 0)
+    row, column = matched.nonzero(as_tuple=True)
+    return Matches(true[row].long(), predicted[column].long(), iou[row, column])
+
+
+class InstanceCounts(NamedTuple):
+    """How the instances of a data set were found.
+
+    Attributes:
+        true_positives: true instances with a match, as many as predicted ones with a match.
+        false_positives: predicted instances without one.
+        false_negatives: true instances without one.
+    """
+
+    true_positives: int
+    false_positives: int
+    false_negatives: int
+
+
+def instance_counts(
+    true_ids: Sequence[Tensor] | Tensor, predicted_ids: Sequence[Tensor] | Tensor, threshold: float = 0.5
+) -> InstanceCounts:
+    """Count matched, invented and missed instances over all pictures of a data set.
+
+    Args:
+        true_ids: integer instance_ids (N, H, W), 0 = none, or a list of (H, W).
+        predicted_ids: likewise; ids of different pictures have nothing to do with each other.
+        threshold: the IoU of matched instances lies above it; in [0.5, 1).
+
+    Returns:
+        Counts over the whole data set.
+
+    Raises:
+        ValueError: if there are not as many predictions as truths.
+
+    Example:
+        >>> true_ids = torch.tensor([[[1, 1, 1, 2, 2, 2]]])
+        >>> instance_counts(true_ids, torch.tensor([[[7, 7, 7, 7, 0, 5]]]))
+        InstanceCounts(true_positives=1, false_positives=1, false_negatives=1)
+    """
+    if len(true_ids) != len(predicted_ids):
+        raise ValueError(f"each picture has a prediction; got {len(predicted_ids)} for {len(true_ids)}; predict all")
+    matched = true_count = predicted_count = 0
+    for true, predicted in zip(true_ids, predicted_ids):
+        matched += len(match_instances(true, predicted, threshold).true)
+        true_count += true[true > 0].unique().numel()
+        predicted_count += predicted[predicted > 0].unique().numel()
+    return InstanceCounts(matched, predicted_count - matched, true_count - matched)
+
+
+def instance_f1(
+    true_ids: Sequence[Tensor] | Tensor, predicted_ids: Sequence[Tensor] | Tensor, threshold: float = 0.5
+) -> float:
+    """F1 score of the instances of a data set, 2 TP / (2 TP + FP + FN); `instance_counts` gives the counts.
+
+    Args:
+        true_ids: integer instance_ids (N, H, W), 0 = none, or a list of (H, W).
+        predicted_ids: likewise.
+        threshold: the IoU of matched instances lies above it; in [0.5, 1).
+
+    Returns:
+        F1 in [0, 1]; nan if no picture has an instance, true or predicted.
+
+    Source:
+        Caicedo et al., "Nucleus segmentation across imaging experiments: the 2018 Data Science Bowl", Nature Methods
+        2019, which counts so; their score averages over thresholds.
+
+    Example:
+        >>> true_ids = torch.tensor([[[1, 1, 1, 2, 2, 2]]])
+        >>> instance_f1(true_ids, torch.tensor([[[7, 7, 7, 7, 0, 5]]]))
+        0.5
+    """
+    matched, invented, missed = instance_counts(true_ids, predicted_ids, threshold)
+    instances = 2 * matched + invented + missed
+    return 2 * matched / instances if instances else float("nan")
 
 
 def _checked(true: Tensor, predicted: Tensor, num_classes: int, ignore_index: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -3,17 +3,20 @@
 import json
 from datetime import date
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch.nn import BatchNorm2d
 
 from experiments import (
     context,
     deconvnet,
     fcn,
     full_resolution,
+    pretrained,
     record,
     scene_labeling,
     shrinking,
@@ -31,7 +34,7 @@ from lessons_lib.training import evaluate
 
 FOLDER = Path(record.__file__).parent
 NAMES = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem not in ("__init__", "record"))
-ON_MEADOW = ["context", "fcn", "full_resolution", "meadow", "scene_labeling", "upsamplers"]
+ON_MEADOW = ["context", "fcn", "full_resolution", "meadow", "pretrained", "scene_labeling", "upsamplers"]
 every_experiment = pytest.mark.parametrize("name", NAMES)
 
 
@@ -342,6 +345,104 @@ def test_grid_share_is_one_of_a_pattern_and_zero_of_a_slope():
     share = upsamplers.grid_share(both, 8, side=56)
     parts = [upsamplers.middle(maps - maps.mean(dim=1, keepdim=True), 56).var((2, 3)) for maps in (pattern[:1], both)]
     assert share == pytest.approx(float(parts[0].sum() / parts[1].sum()), rel=1e-3)
+
+
+def test_pretrained_networks_and_learning_rates():
+    result = load("pretrained")
+    configuration, figures = result["configuration"], result["figures"]
+    assert configuration["validation_seed"] not in configuration["seeds"]
+    assert set(configuration["few"]) < set(configuration["labels"])
+    names = [f"{name} {labels}" for labels in configuration["labels"] for name in pretrained.ARMS]
+    assert list(figures["arms"]) == names
+    for name, make in pretrained.ARMS.items():
+        model, network = make(), figures["networks"][name]
+        assert network["parameters"] == record.parameters(model)
+        assert network["multiplications"] == multiplications_of(model, 96)
+        trained = [weight for weight in model.parameters() if weight.requires_grad]
+        assert network["trained_parameters"] == sum(map(torch.numel, trained))
+        rates = figures["validation_mean_iou"][name]
+        assert [float(rate) for rate in rates] == configuration["learning_rates"]
+        assert rates[str(figures["learning_rate"][name])] == max(rates.values())
+        for curve in figures["curves"][name]:
+            assert len(curve["mean_iou"]) == len(curve["cpu_seconds"]) == len(configuration["moments"])
+            assert curve["cpu_seconds"] == sorted(curve["cpu_seconds"])
+    assert figures["networks"]["frozen"]["trained_parameters"] < figures["networks"]["frozen"]["parameters"] / 5
+    assert list(figures["trap_mean_iou"]) == configuration["trapped"]
+
+
+def test_pretrained_seeds_share_no_labelled_scene():
+    most, seeds = pretrained.CONFIGURATION["labels"][-1], pretrained.CONFIGURATION["seeds"]
+    starts = sorted(seed * most for seed in (*seeds, pretrained.CONFIGURATION["validation_seed"]))
+    assert all(later - earlier >= most for earlier, later in pairwise(starts))
+
+
+def test_pretrained_trap_is_in_every_normalisation():
+    momenta = [layer.momentum for layer in pretrained.trapped("fine-tuned").modules() if isinstance(layer, BatchNorm2d)]
+    assert len(momenta) > 20
+    assert set(momenta) == {pretrained.CONFIGURATION["trap_momentum"]}
+
+
+def test_pretrained_verdicts_follow_from_the_arms():
+    figures = load("pretrained")["figures"]
+    assert list(figures["verdicts"]) == ["frozen", "fine-tuned"]
+    for name, verdicts in figures["verdicts"].items():
+        assert list(verdicts) == ["random init", "U-Net from scratch"]
+        assert verdicts == {rival: pretrained.verdict(name, rival, figures) for rival in verdicts}
+
+
+@pytest.mark.parametrize(
+    ("own", "curves", "judged"),  # the arm's lowest score with each number of labels; the rival's highest is 0.5
+    [
+        (  # better with few labels alone, and faster with both seeds
+            (0.6, 0.6, 0.6, 0.4, 0.4),
+            [([1.0, 2.0], [0.4, 0.6]), ([1.0, 2.0], [0.5, 0.6])],
+            {
+                "better_with_few_labels": True,
+                "wins_with": [8, 16, 32],
+                "faster": True,
+                "share_of_its_time": [0.5, 0.25],
+            },
+        ),
+        (  # one of the few is a draw; the second seed never gets there
+            (0.6, 0.5, 0.6, 0.6, 0.4),
+            [([1.0, 2.0], [0.4, 0.6]), ([1.0, 2.0], [0.4, 0.49])],
+            {
+                "better_with_few_labels": False,
+                "wins_with": [8, 32, 64],
+                "faster": False,
+                "share_of_its_time": [0.5, None],
+            },
+        ),
+        (  # it gets there, but takes longer
+            (0.4, 0.4, 0.4, 0.4, 0.4),
+            [([3.0, 6.0], [0.4, 0.6]), ([1.0, 2.0], [0.5, 0.6])],
+            {"better_with_few_labels": False, "wins_with": [], "faster": False, "share_of_its_time": [1.5, 0.25]},
+        ),
+    ],
+)
+def test_pretrained_verdict_can_come_out_either_way(own, curves, judged):
+    arms = {
+        f"{name} {labels}": {"mean_iou": {"lowest": score, "highest": score}}
+        for name, scores in (("frozen", own), ("random init", (0.5,) * 5))
+        for labels, score in zip((8, 16, 32, 64, 128), scores)
+    }
+    of_rival = [{"cpu_seconds": [2.0, 4.0], "mean_iou": [0.3, 0.5]}] * 2
+    of_arm = [{"cpu_seconds": seconds, "mean_iou": scores} for seconds, scores in curves]
+    figures = {"arms": arms, "curves": {"frozen": of_arm, "random init": of_rival}}
+    assert pretrained.verdict("frozen", "random init", figures) == judged
+
+
+def test_pretrained_maps_are_small_and_are_of_the_scored_networks(scenes):
+    assert pretrained.MAPS.stat().st_size < 200_000
+    shown = pretrained.CONFIGURATION["frame_scenes"]
+    truth = scenes[1][shown].numpy()
+    with np.load(pretrained.MAPS) as maps:
+        assert list(maps) == list(load("pretrained")["figures"]["arms"])
+        for predicted in maps.values():
+            assert predicted.dtype == np.uint8
+            assert predicted.shape == (len(shown), 96, 96)
+            assert predicted.max() < len(CLASSES)
+            assert (predicted == truth).mean() > 0.6
 
 
 def test_spread_and_shares_by_hand():

@@ -5,11 +5,16 @@ import re
 import matplotlib
 import numpy as np
 import pytest
+import torch
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from lessons_lib import figures
+from lessons_lib.models.costs import level_shapes
+from lessons_lib.models.unet import UNet
+from lessons_lib.models.unet_2015 import UNet2015
 from lessons_lib.palette import COLORS
+from lessons_lib.widgets import unet_picture
 
 
 @pytest.fixture
@@ -136,3 +141,49 @@ def test_class_legend_has_the_palettes_colours_and_leaves_the_pictures_their_siz
     assert tree.get_hatch() and not sky.get_hatch()
     widths = [figure.axes[0].get_window_extent().width for figure in (plain, named)]
     assert widths[1] == pytest.approx(widths[0], rel=0.05)
+
+
+@pytest.mark.parametrize(("model", "size"), [(UNet, 97), (lambda: UNet((4, 8), skip="add"), (24, 31)), (UNet2015, 572)])
+def test_a_drawn_unet_holds_every_shape_and_is_to_scale(model, size):
+    with torch.device("meta"):
+        levels = level_shapes(model(), size)
+    ax = figures.draw_unet(levels).axes[0]
+    assert [text.get_text() for text in ax.texts] == [" × ".join(map(str, shape)) for _, shape in levels]
+    blocks = {patch.get_gid(): patch for patch in ax.patches if patch.get_gid()}
+    assert list(blocks) == [name for name, _ in levels]
+    tallest = max(height for _, (_, height, _) in levels)
+    inner = [(blocks[name], shape) for name, shape in levels if name not in ("input", "head")]
+    for block, (channels, height, _) in inner:
+        assert block.get_height() == pytest.approx(unet_picture.HEIGHT * height / tallest)
+        more = [other.get_width() - block.get_width() for other, shape in inner if shape[0] == 2 * channels]
+        assert np.ptp([*more, 4]) < 1e-9  # each doubling adds 4 px
+    depth = sum(name.startswith("encoder") for name, _ in levels)
+    assert len(ax.patches) == len(levels) + 3 * depth + 2  # arrows across, down and up; in and out
+
+
+def test_a_drawn_unet_runs_down_and_up_in_the_figure():
+    with torch.device("meta"):
+        figure = figures.draw_unet(level_shapes(UNet((64, 128, 256, 512, 1024)), 256))
+    middles = {}
+    for patch in figure.axes[0].patches:
+        if patch.get_gid():
+            middles[patch.get_gid()] = patch.get_y() + patch.get_height() / 2, patch.get_x() + patch.get_width() / 2
+    down = [middles[f"encoder {level}"] for level in range(1, 6)] + [middles["bottleneck"]]
+    assert [y for y, _ in down] == sorted({y for y, _ in down})
+    for level in range(1, 6):
+        (left_y, left), (right_y, right) = middles[f"encoder {level}"], middles[f"decoder {level}"]
+        assert left_y == right_y and left < middles["bottleneck"][1] < right
+    boxes = [text.get_window_extent() for text in figure.axes[0].texts]
+    page = figure.bbox
+    assert all(page.x0 <= box.x0 and box.x1 <= page.x1 and page.y0 <= box.y0 and box.y1 <= page.y1 for box in boxes)
+    assert not any(one.overlaps(other) for index, one in enumerate(boxes) for other in boxes[:index])
+
+
+def test_only_a_unet_is_drawn():
+    with pytest.raises(ValueError, match=r"decoder level of the same number: got input, encoder 1, head; take"):
+        figures.draw_unet([("input", (3, 8, 8)), ("encoder 1", (16, 8, 8)), ("head", (7, 8, 8))])
+
+
+def test_the_unet_has_the_ink_and_the_colours_of_the_style():
+    assert unet_picture.INK == figures.INK
+    assert set(unet_picture.COLORS.values()) <= set(figures.LINES)

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from skimage.measure import regionprops
+from skimage.measure import label, regionprops
 
-from lessons_lib.labels import boundary, check_class_ids, one_hot, relabel, segments
+from lessons_lib.labels import boundary, check_class_ids, components, one_hot, relabel, segments, separate
 
 
 @pytest.fixture
@@ -83,6 +83,56 @@ def test_one_hot_inverts_argmax_and_leaves_void_out(rng):
 def test_one_hot_refuses_a_class_without_a_place():
     with pytest.raises(ValueError, match=r"got \[3\]"):
         one_hot(np.array([[3]]), num_classes=3)
+
+
+def test_components_equal_scikit_image(rng):
+    for _ in range(30):
+        mask = rng.random(rng.integers(1, 12, 2)) < 0.6
+        np.testing.assert_array_equal(components(mask), label(mask, connectivity=1))
+
+
+@pytest.mark.parametrize("smallest", [1, 2, 4, 100])
+def test_small_parts_are_left_out_and_the_others_numbered_anew(rng, smallest):
+    masks = rng.random((3, 9, 12)) < 0.5
+    for mask, instance_ids in zip(masks, components(masks, smallest)):
+        parts = [region.coords for region in regionprops(label(mask, connectivity=1)) if region.area >= smallest]
+        assert np.unique(instance_ids[instance_ids > 0]).tolist() == list(range(1, len(parts) + 1))
+        for number, coords in enumerate(parts, start=1):
+            assert (instance_ids[tuple(coords.T)] == number).all()
+        assert (instance_ids > 0).sum() == sum(map(len, parts))
+
+
+def test_components_refuse_what_is_no_mask():
+    with pytest.raises(TypeError, match="a mask is boolean: got int64; compare"):
+        components(np.array([[0, 1]]))
+
+
+def separate_by_loop(ids):
+    height, width = ids.shape
+    result = ids.copy()
+    for row in range(height):
+        for column in range(width):
+            window = ids[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2]
+            if any(other not in (0, ids[row, column]) for other in window.ravel()):
+                result[row, column] = 0
+    return result
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.int64])
+def test_separate_equals_the_loop(rng, kind):
+    coarse = rng.choice([0, 0, 1, 7, np.iinfo(kind).max if kind != np.int64 else 2**40], (20, 5, 6)).astype(kind)
+    maps = coarse.repeat(3, axis=1).repeat(3, axis=2)
+    parted = separate(maps)
+    assert parted.dtype == kind
+    for ids, result in zip(maps, parted, strict=True):
+        np.testing.assert_array_equal(result, separate_by_loop(ids))
+
+
+def test_parted_instances_touch_no_longer(rng):
+    ids = np.arange(1, 10).reshape(3, 3).repeat(4, axis=0).repeat(4, axis=1)
+    parted = separate(ids)
+    assert label(ids > 0).max() == 1 and label(parted > 0, connectivity=2).max() == 9
+    np.testing.assert_array_equal(parted[parted > 0], ids[parted > 0])
 
 
 def test_segments_worked_by_hand():

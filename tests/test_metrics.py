@@ -5,10 +5,21 @@ import random
 
 import pytest
 import torch
+from scipy.optimize import linear_sum_assignment
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix, MulticlassJaccardIndex
 from torchmetrics.segmentation import DiceScore
 
-from lessons_lib.metrics import boundary_f_score, confusion_matrix, dice, iou, mean_iou, pixel_accuracy
+from lessons_lib.metrics import (
+    boundary_f_score,
+    confusion_matrix,
+    dice,
+    instance_counts,
+    instance_f1,
+    iou,
+    match_instances,
+    mean_iou,
+    pixel_accuracy,
+)
 
 VOID = 255
 TRUE = torch.tensor([[0, 0, 1, 1], [0, 0, 1, 1], [2, 2, 2, VOID], [2, 2, 2, VOID]])
@@ -246,3 +257,103 @@ def test_metrics_agree_on_cuda():
     assert torch.equal(confusion.cpu(), confusion_matrix(true, predicted, num_classes=6))
     assert mean_iou(confusion) == mean_iou(confusion.cpu())
     assert boundary_f_score(true.cuda(), predicted.cuda(), 6) == boundary_f_score(true, predicted, 6)
+
+
+def blocks(seed, size=30):
+    """Instance_ids (size, size): rectangles over one another, ids in no order and with gaps."""
+    draw = torch.Generator().manual_seed(seed)
+    instance_ids = torch.zeros(size, size, dtype=torch.int64)
+    for instance_id in (torch.randperm(60, generator=draw)[:7] + 1).tolist():
+        top, left = torch.randint(size - 6, (2,), generator=draw).tolist()
+        height, width = torch.randint(5, 12, (2,), generator=draw).tolist()
+        instance_ids[top : top + height, left : left + width] = instance_id
+    return instance_ids
+
+
+def shaken(instance_ids, seed):
+    """The same instances with other ids, moved by a pixel, one of them gone and some pixels taken away."""
+    draw = torch.Generator().manual_seed(seed)
+    moved = instance_ids.roll(1, dims=1) * 3
+    moved[moved == moved.max()] = 0
+    return torch.where(torch.rand(moved.shape, generator=draw) < 0.9, moved, 0)
+
+
+def iou_by_loop(true, predicted):
+    """{(true id, predicted id): IoU} of all pairs, by sets of pixels."""
+    pixels = [
+        {i: set(map(tuple, (ids == i).nonzero().tolist())) for i in ids.unique().tolist() if i}
+        for ids in (true, predicted)
+    ]
+    return {(t, p): len(a & b) / len(a | b) for t, a in pixels[0].items() for p, b in pixels[1].items()}
+
+
+@pytest.mark.parametrize("threshold", [0.5, 0.7])
+@pytest.mark.parametrize("seed", range(6))
+def test_matches_are_the_pairs_above_the_threshold(seed, threshold):
+    true = blocks(seed)
+    predicted = shaken(true, seed)
+    expected = {pair: value for pair, value in iou_by_loop(true, predicted).items() if value > threshold}
+    matches = match_instances(true, predicted, threshold)
+    pairs = list(zip(matches.true.tolist(), matches.predicted.tolist()))
+    assert pairs == sorted(expected)
+    assert matches.iou.tolist() == pytest.approx([expected[pair] for pair in pairs])
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_no_search_finds_more_pairs(seed):
+    true = blocks(seed)
+    predicted = shaken(true, seed)
+    table = iou_by_loop(true, predicted)
+    rows, columns = (sorted({pair[side] for pair in table}) for side in (0, 1))
+    above = torch.tensor([[table[row, column] > 0.5 for column in columns] for row in rows])
+    best = linear_sum_assignment(above.numpy(), maximize=True)
+    assert len(match_instances(true, predicted).true) == above[best].sum() > 0
+
+
+def test_half_an_overlap_is_no_match():
+    true, predicted = torch.tensor([[1, 1, 1, 0]]), torch.tensor([[0, 2, 2, 2]])  # 2 px of 4
+    assert len(match_instances(true, predicted).iou) == 0
+    assert match_instances(true, torch.tensor([[0, 2, 2, 0]])).iou.tolist() == [2 / 3]
+
+
+def test_instances_counted_by_hand():
+    true = [torch.tensor([[1, 1, 0, 2, 2, 3]]), torch.tensor([[0, 0], [4, 4]])]
+    predicted = [torch.tensor([[9, 9, 0, 2, 0, 0]]), torch.tensor([[9, 9], [1, 1]])]
+    # first picture: 1 found, 2 overlaps by exactly half, 3 missed; second: 4 found, 9 invented
+    assert instance_counts(true, predicted) == (2, 2, 2)
+    assert instance_f1(true, predicted) == 2 * 2 / (2 * 2 + 2 + 2)
+    assert instance_counts(true[:1], predicted[:1]) == (1, 1, 2)
+
+
+def test_instances_of_a_stack_are_those_of_its_pictures():
+    true = torch.stack([blocks(seed) for seed in range(4)])
+    predicted = torch.stack([shaken(ids, seed) for seed, ids in enumerate(true)])
+    each = [instance_counts(true[i : i + 1], predicted[i : i + 1]) for i in range(4)]
+    assert instance_counts(true, predicted) == tuple(map(sum, zip(*each)))
+    assert instance_counts(list(true), list(predicted)) == instance_counts(true, predicted)
+
+
+def test_pictures_without_instances():
+    empty, one = torch.zeros(1, 3, 3, dtype=torch.int64), torch.ones(1, 3, 3, dtype=torch.int64)
+    assert math.isnan(instance_f1(empty, empty))
+    assert instance_f1(empty, one) == instance_f1(one, empty) == 0
+    assert instance_counts(empty, one) == (0, 1, 0) and instance_counts(one, empty) == (0, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("shape", "threshold", "message"),
+    [
+        ((1, 2, 3), 0.5, r"are both \(H, W\); got \(1, 2, 3\) and \(1, 2, 3\); match one"),
+        ((2, 3), 0.4, "matches are not unique, above 1 is none; got 0.4; take 0.5"),
+        ((2, 3), 1.0, "got 1.0"),
+    ],
+)
+def test_matching_names_what_is_wrong(shape, threshold, message):
+    ids = torch.ones(shape, dtype=torch.int64)
+    with pytest.raises(ValueError, match=message):
+        match_instances(ids, ids, threshold)
+
+
+def test_each_picture_needs_a_prediction():
+    with pytest.raises(ValueError, match="each picture has a prediction; got 1 for 2; predict all"):
+        instance_counts(torch.ones(2, 3, 3).long(), torch.ones(1, 3, 3).long())

@@ -9,18 +9,40 @@ from torch import nn
 
 from lessons_lib import shapes
 from lessons_lib.models.blocks import WINDOWS, WindowEncoder, pad_edges, resize
-from lessons_lib.models.costs import activation_bytes, multiplications_of
+from lessons_lib.models.costs import activation_bytes, level_shapes, multiplications_of
 from lessons_lib.models.deconvnet import DeconvNet
+from lessons_lib.models.efficientnet import EfficientNetLite0
+from lessons_lib.models.encoder_unet import EncoderUNet
 from lessons_lib.models.fcn import FCN, enlarge
 from lessons_lib.models.full_resolution import FullResolution
 from lessons_lib.models.multiscale import MultiScale, halve, laplacian_pyramid
 from lessons_lib.models.patch_classifier import PatchClassifier, cut_patches
 from lessons_lib.models.receptive_field import effective_receptive_field, extent
 from lessons_lib.models.recurrent import Recurrent
-from lessons_lib.models.unet import UNet
+from lessons_lib.models.resnet import ResNet
+from lessons_lib.models.unet import DecoderLevel, UNet
+from lessons_lib.models.unet_2015 import UNet2015
 from lessons_lib.models.upsampler import UPSAMPLERS, UpsamplingNet
 
 SMALL = 8  # width of the hidden layers in these tests
+
+
+class TinyEncoder(nn.Module):
+    """The least that EncoderUNet asks of an encoder: two maps, and a part that they do without."""
+
+    widths = (5, 6)
+    classifying = ("classifier",)
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Sequential(nn.Conv2d(3, 5, 3, 2, padding=1), nn.BatchNorm2d(5), nn.ReLU())
+        self.second = nn.Sequential(nn.Conv2d(5, 6, 3, 2, padding=1), nn.BatchNorm2d(6), nn.ReLU())
+        self.classifier = nn.Linear(6, 10)
+
+    def features(self, images):
+        half = self.first(images)
+        return [half, self.second(half)]
+
 
 MODELS = {
     **{
@@ -35,6 +57,7 @@ MODELS = {
         f"UNet {skip}": lambda k=7, skip=skip: UNet(widths=(8, 12), num_classes=k, skip=skip)
         for skip in ("concat", "add", "none")
     },
+    "EncoderUNet": lambda k=7: EncoderUNet(TinyEncoder(), widths=(8, 12), num_classes=k),
     **{
         f"FCN-{stride}s": lambda k=7, stride=stride: FCN(stride, widths=(4, 6, 8, 10, 12), num_classes=k)
         for stride in (32, 16, 8)
@@ -67,6 +90,18 @@ def unet_parameters(k, joined):
     up_12 = (24 * 12 + 12) + double_conv_parameters(joined * 12, 12)
     up_8 = (12 * 8 + 8) + double_conv_parameters(joined * 8, 8)
     return down + up_12 + up_8 + (8 * k + k)
+
+
+def decoder_level_parameters(deep, skip, out):
+    """A 1x1 convolution with bias that narrows, then two 3x3 ones on the skip's channels and the narrowed ones."""
+    return (deep * out + out) + (9 * (skip + out) * out + 2 * out) + (9 * out * out + 2 * out)
+
+
+def encoder_unet_parameters(k):
+    """Encoder 3 -> 5 -> 6, with biases and normalisations; decoder 6 -> 12 (skip 5) -> 8 (the image)."""
+    encoder = (9 * 3 * 5 + 5 + 2 * 5) + (9 * 5 * 6 + 6 + 2 * 6)
+    decoder = decoder_level_parameters(6, 5, 12) + decoder_level_parameters(12, 3, 8)
+    return encoder + decoder + (8 * k + k)
 
 
 def fcn_parameters(k, scored, kernels):
@@ -107,6 +142,7 @@ PARAMETERS = {  # by hand, K classes
     "UNet concat": lambda k: unet_parameters(k, joined=2),
     "UNet add": lambda k: unet_parameters(k, joined=1),
     "UNet none": lambda k: unet_parameters(k, joined=1),
+    "EncoderUNet": encoder_unet_parameters,
     **{  # a U-Net without skip connections that doubles 12 channels, then 8
         f"UpsamplingNet {upsampler}": lambda k, own=own: unet_parameters(k, joined=1) + own(12) + own(8)
         for upsampler, own in UPSAMPLER_PARAMETERS.items()
@@ -442,6 +478,107 @@ def test_recurrent_instances_share_weights_and_start_from_zeros():
     assert torch.equal(three.all_logits(images)[-1], three(images))
 
 
+PRETRAINABLE = {
+    "EfficientNetLite0": EfficientNetLite0,
+    "ResNet-18": lambda: ResNet(18),
+    "ResNet-34": lambda: ResNet(34),
+}
+
+
+@pytest.mark.parametrize("name", PRETRAINABLE)
+def test_encoder_unet_keeps_all_of_the_encoder_but_the_classifier(name):
+    """Counted by hand: the published classifier less its last layers, plus a decoder of five levels and the head."""
+    encoder = PRETRAINABLE[name]()
+    published, classifier, channels = {
+        "EfficientNetLite0": (4_652_008, 320 * 1280 + 2 * 1280 + 1280 * 1000 + 1000, (3, 16, 24, 40, 112, 320)),
+        "ResNet-18": (11_689_512, 512 * 1000 + 1000, (3, 64, 64, 128, 256, 512)),
+        "ResNet-34": (21_797_672, 512 * 1000 + 1000, (3, 64, 64, 128, 256, 512)),
+    }[name]
+    deep, decoder = channels[-1], 0
+    for skip, out in zip(channels[-2::-1], (96, 64, 48, 32, 16)):
+        decoder += decoder_level_parameters(deep, skip, out)
+        deep = out
+    model = EncoderUNet(encoder)
+    count = sum(parameter.numel() for parameter in model.parameters())
+    assert count == published - classifier + decoder + (16 * 7 + 7)
+    assert sum(parameter.numel() for parameter in encoder.parameters()) == published  # the original is whole
+
+
+def test_encoder_unet_shape_trace():
+    parts = [*(f"decoder.{level}" for level in range(5)), "head"]
+    assert trace(EncoderUNet(EfficientNetLite0()).eval(), torch.rand(1, 3, 96, 51), parts) == [
+        ("decoder.0", (96, 6, 4)),
+        ("decoder.1", (64, 12, 7)),
+        ("decoder.2", (48, 24, 13)),
+        ("decoder.3", (32, 48, 26)),
+        ("decoder.4", (16, 96, 51)),
+        ("head", (7, 96, 51)),
+    ]
+
+
+def test_encoder_unet_written_out():
+    """Two levels: the decoder sees the maps from the deepest up, then the image, from -2 to 2."""
+    model, images = EncoderUNet(TinyEncoder(), widths=(8, 12)).eval(), torch.rand(2, 3, 13, 10)
+    half, quarter = model.encoder.features(images)
+    first, second = model.decoder
+    up = torch.cat([half, F.interpolate(first.narrow(quarter), (7, 5), mode="bilinear")], dim=1)
+    up = first.refine(up)
+    up = torch.cat([4 * images - 2, F.interpolate(second.narrow(up), (13, 10), mode="bilinear")], dim=1)
+    torch.testing.assert_close(model(images), model.head(second.refine(up)))
+
+
+def train_a_little(model):
+    """Three steps of the kind that `fit` takes, on shifted colours that batch statistics would follow."""
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2, weight_decay=0.1)
+    for _ in range(3):
+        model.train()
+        loss = F.cross_entropy(model(torch.rand(4, 3, 16, 16) + 1), torch.randint(7, (4, 16, 16)))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return model
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_a_frozen_encoder_stays_as_it_is(frozen):
+    """Its weights and its running statistics, bit for bit; the decoder learns. Not frozen, everything changes."""
+    original = TinyEncoder()
+    before = {key: value.clone() for key, value in original.state_dict().items()}
+    model = EncoderUNet(original, widths=(8, 12), frozen=frozen)
+    decoder = model.decoder[0].narrow.weight.clone()
+    train_a_little(model)
+    assert not torch.equal(decoder, model.decoder[0].narrow.weight)
+    for key, value in model.encoder.state_dict().items():
+        assert torch.equal(value, before[key]) is frozen, key
+    assert all(torch.equal(value, before[key]) for key, value in original.state_dict().items())
+
+
+def test_modes_of_a_frozen_encoder():
+    model = EncoderUNet(TinyEncoder(), widths=(8, 12), frozen=True)
+    for mode in (True, False, True):
+        assert model.train(mode) is model
+        assert model.training is model.decoder.training is mode
+        assert not any(module.training for module in model.encoder.modules())
+    assert not any(module.training for module in model.eval().modules())
+    assert all(module.training for module in EncoderUNet(TinyEncoder(), widths=(8, 12)).eval().train().modules())
+
+
+def test_a_frozen_encoder_builds_no_graph():
+    model = EncoderUNet(TinyEncoder(), widths=(8, 12), frozen=True)
+    seen = []
+    model.encoder.second.register_forward_hook(lambda *call: seen.append(call[-1].requires_grad))
+    model(torch.rand(2, 3, 16, 16)).mean().backward()
+    assert seen == [False]
+    assert all(parameter.grad is None for parameter in model.encoder.parameters())
+    assert all(parameter.grad is not None for parameter in model.decoder.parameters())
+
+
+def test_decoder_level_takes_a_skip_of_other_width():
+    level = DecoderLevel(6, 12, "concat", skip_channels=5)
+    assert level(torch.rand(2, 6, 3, 4), torch.rand(2, 5, 7, 8)).shape == (2, 12, 7, 8)
+    assert level.refine[0].in_channels == 5 + 12
+
+
 def test_fcn_shape_trace():
     """At 96 px: maps of 48, 24, 12, 6 and 3 px, scores of the last three, enlarged until they are as large."""
     model = FCN(stride=8)
@@ -613,6 +750,67 @@ def test_activation_bytes_equal_the_hand_count():
         assert activation_bytes(model.eval(), images[:2]) == by_hand  # always as in training
 
 
+@pytest.mark.parametrize("skip", ["concat", "add", "none"])
+def test_level_shapes_of_a_unet_equal_a_trace_of_a_real_pass(skip):
+    model = UNet(skip=skip)
+    parts = [
+        *(("encoder." + str(index), f"encoder {index + 1}") for index in range(3)),
+        ("bottleneck", "bottleneck"),
+        *(("decoder." + str(index), f"decoder {3 - index}") for index in range(3)),
+        ("head", "head"),
+    ]
+    levels = level_shapes(model, (97, 51))
+    traced = trace(model, torch.rand(1, 3, 97, 51), [part for part, _ in parts])
+    assert levels == [("input", (3, 97, 51)), *((name, shape) for (_, name), (_, shape) in zip(parts, traced))]
+    assert level_shapes(model, 97) == level_shapes(model, (97, 97))
+
+
+def test_level_shapes_of_the_published_network_are_those_of_its_figure():
+    """The last map of each level; the paper writes the size before the first and after the last convolution."""
+    with torch.device("meta"):
+        model = UNet2015()
+    assert level_shapes(model, 572) == [
+        ("input", (1, 572, 572)),
+        ("encoder 1", (64, 568, 568)),
+        ("encoder 2", (128, 280, 280)),
+        ("encoder 3", (256, 136, 136)),
+        ("encoder 4", (512, 64, 64)),
+        ("bottleneck", (1024, 28, 28)),
+        ("decoder 4", (512, 52, 52)),
+        ("decoder 3", (256, 100, 100)),
+        ("decoder 2", (128, 196, 196)),
+        ("decoder 1", (64, 388, 388)),
+        ("head", (2, 388, 388)),
+    ]
+
+
+def test_level_shapes_of_a_pretrained_encoder_count_the_image_as_its_first_skip():
+    assert level_shapes(EncoderUNet(EfficientNetLite0(), widths=(8, 8, 8, 8, 8)), (64, 97)) == [
+        ("input", (3, 64, 97)),
+        ("encoder 1", (3, 64, 97)),
+        ("encoder 2", (16, 32, 49)),
+        ("encoder 3", (24, 16, 25)),
+        ("encoder 4", (40, 8, 13)),
+        ("encoder 5", (112, 4, 7)),
+        ("bottleneck", (320, 2, 4)),
+        *(
+            (f"decoder {level}", (8, -(-64 // 2 ** (level - 1)), -(-97 // 2 ** (level - 1))))
+            for level in range(5, 0, -1)
+        ),
+        ("head", (7, 64, 97)),
+    ]
+
+
+def test_level_shapes_leave_the_model_as_it_is():
+    model, images = UNet(widths=(8, 12)), torch.rand(1, 3, 16, 16)
+    expected = model(images)
+    state = {key: value.clone() for key, value in model.state_dict().items()}
+    level_shapes(model, 16)
+    assert model.training and not any(layer._forward_hooks for layer in model.modules())
+    assert all(torch.equal(value, state[key]) for key, value in model.state_dict().items())
+    assert torch.equal(model(images), expected)
+
+
 @pytest.mark.parametrize("size", [(4, 0), (0, 5)])
 def test_receptive_field_errors(size):
     name, value = ("repeats", 0) if size[1] == 0 else ("size", 0)
@@ -627,6 +825,10 @@ def test_receptive_field_errors(size):
         (lambda: UNet(skip="sum"), "skip must be one of concat, add, none; got 'sum'; choose one of these"),
         (lambda: MultiScale(scales=0), "scales must be at least 1; got 0"),
         (lambda: Recurrent(instances=0), "instances must be at least 1; got 0"),
+        (
+            lambda: EncoderUNet(TinyEncoder()),
+            r"one value for each of the encoder's 2 maps; got \(16, .*\); give 2 values",
+        ),
         (lambda: FCN(stride=4), "stride must be one of 32, 16, 8 px; got 4; choose one of these"),
         (lambda: FCN(widths=(8, 16)), r"one for each of the 5 levels; got \(8, 16\); give 5 values"),
         (lambda: FullResolution(depth=0), "depth must be at least 1; got 0; use 1 or more"),

@@ -1,4 +1,4 @@
-"""nuclei: the tiles against the film they are cut from, and splits that share neither time nor space."""
+"""nuclei: pictures against the files they are cut from, and splits that share neither time nor space."""
 
 import re
 
@@ -8,7 +8,7 @@ import tifffile
 import torch
 
 from lessons_lib.data import nuclei, wheels
-from lessons_lib.data.nuclei import BLACK, SPLITS, TILE, TOP, WHITE, split
+from lessons_lib.data.nuclei import BLACK, SPLITS, TILE, TOP, WHITE, other_laboratory, split
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +57,25 @@ def test_nuclei_counted_by_eye(parts):
 def test_labels_lie_on_bright_pixels(parts):
     for images, instance_ids in parts.values():
         assert images[:, 0][instance_ids > 0].mean() > 4 * images[:, 0][instance_ids == 0].mean()
+
+
+def test_the_other_laboratory_is_the_file():
+    images, instance_ids = other_laboratory()
+    folder = wheels.wheel_file("stardist", "data/images/img2d.tif").parent
+    levels, labels = tifffile.imread(folder / "img2d.tif"), tifffile.imread(folder / "mask2d.tif")
+    assert images.shape == (1, 1, 512, 512) and images.dtype == torch.float32 and instance_ids.dtype == torch.int64
+    np.testing.assert_array_equal(np.rint(images[0, 0].numpy() * 255), levels)
+    pairs = set(zip(labels.ravel().tolist(), instance_ids.ravel().tolist()))
+    assert len(pairs) == 126 == len({new for _, new in pairs}) and (0, 0) in pairs  # another number for each nucleus
+
+
+def test_the_other_laboratory_has_nuclei_as_large_and_a_darker_picture(parts):
+    film, other = parts["train"], other_laboratory()
+    areas = [
+        np.concatenate([np.bincount(ids.ravel())[1:] for ids in one.instance_ids.numpy()]) for one in (film, other)
+    ]
+    assert np.median(areas[1]) == pytest.approx(np.median(areas[0]), rel=0.1)
+    assert np.percentile(other.images, 99) < 0.8 * np.percentile(film.images, 99)
 
 
 def test_an_unknown_split_is_refused():

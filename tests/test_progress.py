@@ -83,6 +83,6 @@ def test_nothing_is_written_while_the_book_is_built(file, monkeypatch, tmp_path)
 
 
 def test_the_file_lies_in_the_home_folder_unless_the_variable_names_another(monkeypatch, tmp_path):
-    monkeypatch.delenv("LESSONS_PROGRESS")
+    monkeypatch.delenv("LESSONS_PROGRESS", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     assert progress.progress_file() == tmp_path / ".lessons_lib" / "progress.json"

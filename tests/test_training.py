@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from lessons_lib import training
 from lessons_lib.metrics import confusion_matrix
+from lessons_lib.models.unet import UNet
 from lessons_lib.training import best_device, evaluate, fit, predict, seed_everything
 
 VOID = 255
@@ -437,3 +438,29 @@ def test_cuda_learns_in_bfloat16_and_resumes(tmp_path):
     again = network(dropout=0)
     fit(again, images, class_ids, steps=80, batch_size=4, learning_rate=0.03, checkpoint=path)
     assert_same_state(model, again)
+
+
+def test_a_model_compiled_in_place_trains_to_the_same_weights():
+    """`model.compile()` keeps the module and its names; the kernels are left out, for they want a C++ compiler."""
+    images, class_ids = data()
+    plain, compiled = UNet(widths=(4, 8), num_classes=3), UNet(widths=(4, 8), num_classes=3)
+    compiled.load_state_dict(plain.state_dict())
+    torch.compiler.reset()
+    compiled.compile(backend="aot_eager", fullgraph=True)
+    losses = [fit(model, images, class_ids, steps=6, device="cpu").loss for model in (plain, compiled)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    for key, value in plain.state_dict().items():
+        torch.testing.assert_close(compiled.state_dict()[key], value, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_cuda_trains_a_unet_of_the_papers_widths_compiled_in_bfloat16():
+    model, seen = UNet(widths=(64, 128, 256, 512), num_classes=2, in_channels=1), []
+    model.head.register_forward_hook(lambda _, inputs, output: seen.append((output.dtype, inputs[0])))
+    images = torch.rand(4, 1, 256, 256)
+    class_ids = (images[:, 0] > 0.5).long()
+    model.compile()
+    history = fit(model, images, class_ids, steps=40, batch_size=2, learning_rate=1e-3)
+    assert history.loss[-1] < 0.5 * history.loss[0]
+    assert seen[0][0] == torch.bfloat16
+    assert seen[0][1].is_contiguous(memory_format=torch.channels_last)

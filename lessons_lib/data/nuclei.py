@@ -1,4 +1,4 @@
-"""HeLa nuclei under a fluorescence microscope, each one labelled: a film, cut into tiles by time and by space."""
+"""Nuclei under a fluorescence microscope, each one labelled: a film of HeLa cells in tiles, and one picture more."""
 
 from typing import NamedTuple
 
@@ -37,11 +37,11 @@ BLACK, WHITE = 33_000, 35_000  # camera counts of the darkest background and of 
 
 
 class Nuclei(NamedTuple):
-    """Tiles of the film with their truth.
+    """Pictures of nuclei with their truth.
 
     Args:
-        images: float32 (N, 1, 128, 128) in [0, 1].
-        instance_ids: int64 (N, 128, 128), 0 = background, nuclei 1.. of each tile without gaps.
+        images: float32 (N, 1, H, W) in [0, 1].
+        instance_ids: int64 (N, H, W), 0 = background, nuclei 1.. of each picture without gaps.
     """
 
     images: torch.Tensor
@@ -77,6 +77,30 @@ def split(name: str) -> Nuclei:
     images = np.clip((counts.astype(np.float32) - BLACK) / (WHITE - BLACK), 0, 1)
     instance_ids = np.stack([relabel(tile) for tile in instance_ids])
     return Nuclei(torch.from_numpy(images)[:, None], torch.from_numpy(instance_ids).long())
+
+
+def other_laboratory() -> Nuclei:
+    """Read one picture of other nuclei from another laboratory, under another microscope.
+
+    The nuclei are as large as those of the film, but the picture is darker, noisier and blurred, and more of them
+    touch. The camera's 256 levels become [0, 1]; nothing is stretched.
+
+    Returns:
+        One picture of 512x512 px with 125 nuclei.
+
+    Source:
+        Caicedo et al., "Nucleus segmentation across imaging experiments: the 2018 Data Science Bowl", Nature Methods
+        2019; the picture is the example of Schmidt et al., "Cell Detection with Star-Convex Polygons", MICCAI 2018.
+
+    Example:
+        >>> images, instance_ids = other_laboratory()
+        >>> tuple(images.shape), instance_ids.max().item()
+        ((1, 1, 512, 512), 125)
+    """
+    levels = tifffile.imread(wheel_file("stardist", "data/images/img2d.tif"))
+    instance_ids = relabel(tifffile.imread(wheel_file("stardist", "data/images/mask2d.tif")))
+    images = torch.from_numpy(levels.astype(np.float32) / 255)
+    return Nuclei(images[None, None], torch.from_numpy(instance_ids.astype(np.int64))[None])
 
 
 def _tiles(file: str, frames: range, left: int, columns: int) -> np.ndarray:

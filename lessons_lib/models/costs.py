@@ -44,6 +44,52 @@ def multiplications_of(model: nn.Module, size: int | Pair) -> int:
     return total
 
 
+def level_shapes(model: nn.Module, size: int | Pair) -> list[tuple[str, tuple[int, int, int]]]:
+    """List what every level of a U-Net makes of one image, in the order of the forward pass.
+
+    Nothing is computed and the model stays as it is: a copy without values runs.
+
+    Args:
+        model: with a list `decoder` of levels, which are called with the features from below and those of the skip,
+            and with a layer `head`.
+        size: height and width of the image in px; an int stands for both.
+
+    Returns:
+        Pairs of a name and (C, h, w): "input", "encoder 1" (the largest) and so on, "bottleneck", the decoder with
+        the encoder's numbers, "head". A skip counts as it leaves the encoder, before it is made to fit.
+
+    Example:
+        >>> from lessons_lib.models.unet import UNet
+        >>> for name, shape in level_shapes(UNet(widths=(16, 32)), size=97):
+        ...     print(name, shape)
+        input (3, 97, 97)
+        encoder 1 (16, 97, 97)
+        encoder 2 (32, 49, 49)
+        bottleneck (64, 25, 25)
+        decoder 2 (32, 49, 49)
+        decoder 1 (16, 97, 97)
+        head (7, 97, 97)
+    """
+    model = copy.deepcopy(model).to("meta").eval()
+    calls = []  # of the decoder's levels, then of the head: what goes in, what comes out
+    for layer in (*model.decoder, model.head):
+        layer.register_forward_hook(lambda _, inputs, output: calls.append((inputs, output)))
+    height, width = (size, size) if isinstance(size, int) else size
+    weight = next(model.parameters())  # of the first layer
+    image = weight.new_zeros(1, weight.shape[1], height, width)
+    with torch.no_grad():
+        model(image)
+    *ways_up, (_, logits) = calls
+    named = [("input", image)]
+    for number, ((_, shallow), _) in enumerate(reversed(ways_up), start=1):
+        named.append((f"encoder {number}", shallow))
+    named.append(("bottleneck", ways_up[0][0][0]))
+    for number, (_, features) in zip(range(len(ways_up), 0, -1), ways_up):
+        named.append((f"decoder {number}", features))
+    named.append(("head", logits))
+    return [(name, tuple(features.shape[1:])) for name, features in named]
+
+
 def activation_bytes(model: nn.Module, images: torch.Tensor) -> int:
     """Measure what autograd keeps of a training step's forward pass until the backward pass needs it.
 

@@ -37,6 +37,9 @@ class EfficientNetLite0(nn.Module):
         [(16, 33, 48), (24, 17, 24), (40, 9, 12), (112, 5, 6), (320, 3, 3)]
     """
 
+    widths = tuple(channels for *_, channels, last_of_its_size in STAGES if last_of_its_size)  # of `features`
+    classifying = ("top", "classifier")  # the parts that `features` does without
+
     def __init__(self):
         super().__init__()
         self.stem = _conv_norm(3, 32, 3, stride=2)

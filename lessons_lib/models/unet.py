@@ -73,8 +73,9 @@ class DecoderLevel(nn.Module):
 
     Args:
         deep_channels: channels that come from below.
-        channels: channels of the skip and of the output.
+        channels: channels of the output, and of the skip unless `skip_channels` says otherwise.
         skip: "concat", "add" or "none".
+        skip_channels: channels of the skip where they differ; a sum can't have that, "concat" can.
 
     Example:
         >>> level = DecoderLevel(64, 32, skip="add")
@@ -82,25 +83,26 @@ class DecoderLevel(nn.Module):
         (2, 32, 12, 15)
     """
 
-    def __init__(self, deep_channels: int, channels: int, skip: str):
+    def __init__(self, deep_channels: int, channels: int, skip: str, skip_channels: int | None = None):
         super().__init__()
         self.skip = skip
         self.narrow = nn.Conv2d(deep_channels, channels, kernel_size=1)
-        self.refine = double_conv(2 * channels if skip == "concat" else channels, channels)
+        joined = channels if skip_channels is None else skip_channels
+        self.refine = double_conv(channels + joined if skip == "concat" else channels, channels)
 
     def forward(self, deep: torch.Tensor, shallow: torch.Tensor) -> torch.Tensor:
         """Bring features up to the size of the skip.
 
         Args:
             deep: from below, (B, deep_channels, h, w).
-            shallow: the skip, (B, channels, 2h, 2w).
+            shallow: the skip, (B, skip_channels, 2h, 2w).
 
         Returns:
             Features (B, channels, 2h, 2w).
         """
         features = resize(self.narrow(deep), shallow.shape[-2:])  # (B, channels, 2h, 2w)
         if self.skip == "concat":
-            features = torch.cat([shallow, features], dim=1)  # (B, 2 channels, 2h, 2w)
+            features = torch.cat([shallow, features], dim=1)  # (B, skip_channels + channels, 2h, 2w)
         elif self.skip == "add":
             features = shallow + features  # (B, channels, 2h, 2w)
         return self.refine(features)  # (B, channels, 2h, 2w)
