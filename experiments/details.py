@@ -105,6 +105,7 @@ class Probe(nn.Module):
             nn.Conv2d(2 * channels, 4 * stride**2, 1),  # (B, 4 stride^2, h, w): all px of each cell
             nn.PixelShuffle(stride),
         )
+        self.train()  # which leaves frozen blocks in evaluation mode
 
     def train(self, mode: bool = True) -> "Probe":
         """Set training or evaluation mode; frozen blocks stay in evaluation mode."""
@@ -188,9 +189,9 @@ def verdict(kinds: dict, controls: dict) -> dict:
                 for seed, whole, beside in zip(falls, lost, control)
             ),
         }
-    number = sum(one["holds"] for one in judged.values())
-    words = {len(judged): "holds", 0: "does not hold"}
-    return {"judged": judged, "verdict": words.get(number, "holds in part")}
+    holding = [one["holds"] for one in judged.values()]
+    words = "holds" if all(holding) else "holds in part" if any(holding) else "does not hold"
+    return {"judged": judged, "verdict": words}
 
 
 def main() -> None:
@@ -200,20 +201,17 @@ def main() -> None:
     scenes = batch("train", CONFIGURATION["train_scenes"], size)
     validation = batch("validation", CONFIGURATION["validation_scenes"], size)
     test = batch("test", CONFIGURATION["test_scenes"], size)
-    bands = {id(part): metrics.boundary_band(part[1], CONFIGURATION["band"]) for part in (validation, test)}
+    band = metrics.boundary_band(test[1], CONFIGURATION["band"])
     pictures = with_edges(scenes[0])
     deviation, mean = torch.std_mean(pictures, dim=(0, 2, 3), keepdim=True)  # (1, 4, 1, 1)
     images, targets = quarters(scenes[0]), quarters((pictures - mean) / deviation)  # colours and edges weigh alike
-    segmenters, scores = {}, {}
+    segmenters = {}
 
     def segmenter(shrink: bool, seed: int) -> nn.Module:
         """Train the network of a seed once; its encoder is then probed at every depth."""
         if (shrink, seed) not in segmenters:
             recipe, speed = CONFIGURATION["segmentation"], CONFIGURATION["segmentation_rate"]
-            network, _ = train(lambda: encoder_network(shrink), scenes, recipe, speed, seed)
-            segmenters[shrink, seed] = network
-            scores[shrink, seed] = metrics.mean_iou(evaluate(network, *test, len(CLASSES)))
-            print(f"segments, shrink {shrink}, seed {seed}: mIoU {scores[shrink, seed]:.3f}", flush=True)
+            segmenters[shrink, seed], _ = train(lambda: encoder_network(shrink), scenes, recipe, speed, seed)
         return segmenters[shrink, seed]
 
     def probe(kind: str, shrink: bool, stride: int, seed: int, speed: float) -> tuple[Tensor, float]:
@@ -230,7 +228,7 @@ def main() -> None:
 
     figures = {"floor": {}, "kinds": {}, "controls": {}, "learning_rate": {}, "validation_edges_explained": {}}
     for stride in strides[1:]:
-        one = compare(test[0], shrunken(test[0], stride), bands[id(test)])
+        one = compare(test[0], shrunken(test[0], stride), band)
         figures["floor"][stride] = {name: round(value, 4) for name, value in one.items()}
 
     kept = {}
@@ -248,7 +246,7 @@ def main() -> None:
                 rows = []
                 for seed in CONFIGURATION["seeds"]:
                     back, seconds = probe(kind, shrink, stride, seed, best)
-                    rows.append(compare(test[0], back, bands[id(test)]) | {"cpu_seconds": seconds})
+                    rows.append(compare(test[0], back, band) | {"cpu_seconds": seconds})
                     print(
                         f"{kind}, {group}, {stride}, seed {seed}: {rows[-1]['edges_explained']:.3f}, {seconds} s",
                         flush=True,
@@ -259,8 +257,13 @@ def main() -> None:
                 figures[group][kind][stride] = {name: spread([row[name] for row in rows]) for name in rows[0]}
 
     figures["segmentation_mean_iou"] = {
-        name: spread([scores[shrink, seed] for seed in CONFIGURATION["seeds"]])
-        for name, shrink in (("shrinks", True), ("never shrinks", False))
+        group: spread(
+            [
+                metrics.mean_iou(evaluate(segmenter(shrink, seed), *test, len(CLASSES)))
+                for seed in CONFIGURATION["seeds"]
+            ]
+        )
+        for group, shrink in (("kinds", True), ("controls", False))
     }
     figures |= verdict(figures["kinds"], figures["controls"]) | {"class_shares": class_shares(test[1])}
     np.savez_compressed(PICTURES, **kept)

@@ -9,28 +9,32 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import sobel
 from torch.nn import BatchNorm2d
+from torch.nn.functional import mse_loss
 
 from experiments import (
     context,
     deconvnet,
+    details,
     fcn,
     full_resolution,
     pretrained,
     record,
     scene_labeling,
     shrinking,
+    skips,
     sliding_window,
     upsamplers,
 )
 from lessons_lib.data.meadow import CLASSES, batch
-from lessons_lib.metrics import confusion_matrix, mean_iou, pixel_accuracy
+from lessons_lib.metrics import boundary_band, confusion_matrix, mean_iou, pixel_accuracy
 from lessons_lib.models.costs import activation_bytes, multiplications_of
 from lessons_lib.models.efficientnet import EfficientNetLite0
 from lessons_lib.models.patch_classifier import PatchClassifier
 from lessons_lib.models.upsampler import UPSAMPLERS
 from lessons_lib.notebook import load_weights
-from lessons_lib.training import evaluate
+from lessons_lib.training import evaluate, fit
 
 FOLDER = Path(record.__file__).parent
 NAMES = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem not in ("__init__", "record"))
@@ -49,7 +53,7 @@ def load(name):
 
 
 def test_every_script_has_a_result_and_every_result_a_script():
-    assert sorted([*ON_MEADOW, "deconvnet", "shrinking", "sliding_window"]) == NAMES
+    assert sorted([*ON_MEADOW, "deconvnet", "details", "shrinking", "skips", "sliding_window"]) == NAMES
     assert sorted(path.stem for path in record.RESULTS.glob("*.json")) == NAMES
 
 
@@ -92,7 +96,7 @@ def test_result_is_of_the_meadow_that_is_drawn_here(name, scenes):
     assert record.class_shares(class_ids) == pytest.approx(load(name)["figures"]["class_shares"], abs=5e-4)
 
 
-@pytest.mark.parametrize("name", ON_MEADOW)
+@pytest.mark.parametrize("name", [*ON_MEADOW, "skips"])
 def test_every_arm_has_three_seeds_and_scores_within_range(name):
     result = load(name)
     assert len(result["configuration"]["seeds"]) >= 3
@@ -163,7 +167,7 @@ def test_scene_labeling_context_parameters_and_multiplications():
     assert arms["window 33"]["multiplications"] == PatchClassifier(33, width=16).multiplications(96)
 
 
-@pytest.mark.parametrize("name", ["fcn", "full_resolution"])
+@pytest.mark.parametrize("name", ["fcn", "full_resolution", "skips"])
 def test_learning_rate_is_the_best_on_validation_scenes(name):
     result = load(name)
     assert result["configuration"]["validation_seed"] not in result["configuration"]["seeds"]
@@ -443,6 +447,167 @@ def test_pretrained_maps_are_small_and_are_of_the_scored_networks(scenes):
             assert predicted.shape == (len(shown), 96, 96)
             assert predicted.max() < len(CLASSES)
             assert (predicted == truth).mean() > 0.6
+
+
+def test_skips_arms_and_their_curves():
+    result = load("skips")
+    configuration, arms = result["configuration"], result["figures"]["arms"]
+    assert list(arms) == list(skips.ARMS)
+    for name, arm in arms.items():
+        model = skips.ARMS[name]()
+        assert arm["parameters"] == record.parameters(model)
+        assert arm["multiplications"] == multiplications_of(model, 96)
+        assert len(arm["validation_curves"]) == len(arm["cpu_seconds"]) == len(configuration["seeds"])
+        assert {len(curve) for curve in arm["validation_curves"]} == {len(configuration["moments"])}
+    for wider in ("none, wider", "add, wider"):
+        assert arms[wider]["parameters"] == pytest.approx(arms["concat"]["parameters"], rel=0.02)
+
+
+def test_skips_errors_inside_and_outside_of_the_band_add_up(scenes):
+    figures = load("skips")["figures"]
+    share = boundary_band(scenes[1], skips.CONFIGURATION["band"]).double().mean().item()
+    assert figures["band_share"] == pytest.approx(share, abs=5e-5)
+    for arm in figures["arms"].values():
+        parts = (arm[key]["values"] for key in ("error_in_band", "error_outside", "pixel_accuracy"))
+        for inside, outside, accuracy in zip(*parts):
+            assert share * inside + (1 - share) * outside == pytest.approx(1 - accuracy, abs=2e-4)
+
+
+def test_skips_frames_are_small_and_get_closer_to_the_truth(scenes):
+    assert skips.FRAMES.stat().st_size < 200_000
+    moments, shown = skips.CONFIGURATION["moments"], skips.CONFIGURATION["frame_scenes"]
+    truth = scenes[1][shown].numpy()
+    with np.load(skips.FRAMES) as frames:
+        assert list(frames) == ["none", "add", "concat"]
+        for maps in frames.values():
+            assert maps.dtype == np.uint8
+            assert maps.shape == (len(moments), len(shown), 96, 96)
+            assert maps.max() < len(CLASSES)
+            right = (maps == truth).mean(axis=(1, 2, 3))
+            assert right[-1] > max(right[0], 0.7)
+
+
+def test_skips_weights_are_small_and_give_the_recorded_score(scenes):
+    assert skips.WEIGHTS.stat().st_size < 1_500_000
+    model = load_weights(skips.ARMS["concat"](), "skips", "concat")
+    confusion = evaluate(model, *scenes, num_classes=len(CLASSES))
+    score = load("skips")["figures"]["arms"]["concat"]["mean_iou"]["values"][0]  # of the first seed
+    assert mean_iou(confusion) == pytest.approx(score, abs=3e-3)  # saved as float16
+
+
+def test_edges_equal_those_of_scipy():
+    images = torch.rand(2, 3, 7, 9, generator=torch.Generator().manual_seed(0))
+    for image, found in zip(images.mean(1).numpy(), details.edges(images)):
+        rows, columns = (sobel(image, axis, mode="nearest") for axis in (0, 1))
+        np.testing.assert_allclose(found[0], np.hypot(rows, columns), rtol=1e-5, atol=1e-6)
+
+
+def test_quarters_stand_in_order():
+    pictures = torch.arange(2 * 3 * 4 * 6).reshape(2, 3, 4, 6)
+    cut = details.quarters(pictures)
+    for index, (picture, row, column) in enumerate(np.ndindex(2, 2, 2)):
+        corner = pictures[picture, :, 2 * row : 2 * row + 2, 3 * column : 3 * column + 3]
+        assert torch.equal(cut[index], corner)
+
+
+@pytest.mark.parametrize("shrink", [True, False])
+@torch.no_grad()
+def test_blocks_make_the_features_of_the_network(shrink):
+    torch.manual_seed(0)
+    network, images, seen = details.encoder_network(shrink).eval(), torch.rand(1, 3, 16, 16), []
+    deepest = network.bottleneck if shrink else network.encoder
+    deepest.register_forward_hook(lambda layer, inputs, output: seen.append(output))
+    network(images)
+    probe = details.Probe(details.blocks_of(network), shrink, frozen=True).eval()
+    probe.decoder = torch.nn.Identity()
+    assert torch.equal(probe(images), seen[0])
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_a_probe_leaves_frozen_blocks_as_they_are(frozen):
+    torch.manual_seed(0)
+    for depth in range(1, 5):
+        probe = details.Probe(details.blocks_of(details.encoder_network(True))[:depth], True, frozen)
+        before = {name: value.clone() for name, value in probe.blocks.state_dict().items()}
+        images = torch.rand(4, 3, 16, 16)
+        fit(probe, images, details.with_edges(images), steps=2, batch_size=4, loss=mse_loss, device="cpu")
+        assert probe(images).shape == (4, 4, 16, 16)
+        same = [torch.equal(before[name], value) for name, value in probe.blocks.state_dict().items()]
+        assert all(same) if frozen else not any(same)
+
+
+def test_explained_and_decibels_by_hand():
+    true = torch.tensor([0.0, 1, 2, 3])
+    assert details.explained(true, true) == 1
+    assert details.explained(true, torch.full((4,), 1.5)) == 0
+    assert details.explained(true, true + 1) == pytest.approx(1 - 1 / 1.25)
+    images = torch.full((1, 3, 4, 4), 0.5)
+    images[..., 2:] = 0.9
+    back = details.with_edges(images)
+    back[:, :3, :, 0] += 0.1  # a quarter of the px
+    band = torch.zeros(1, 4, 4, dtype=torch.bool)
+    band[:, :, 0] = True
+    compared = details.compare(images, back, band)
+    assert compared["edges_explained"] == 1
+    assert compared["psnr_in_band"] == pytest.approx(20, abs=1e-3)  # 10 log10(1 / 0.1^2)
+    assert compared["psnr"] == pytest.approx(20 + 10 * np.log10(4), abs=1e-3)
+    assert compared["psnr_outside"] == np.inf
+
+
+@pytest.mark.parametrize(
+    ("pictures", "segments", "words"),  # of each kind: the strides' values in one seed, and the control's two ends
+    [
+        (([0.9, 0.7, 0.5, 0.3], [0.9, 0.8]), ([0.8, 0.5, 0.2, 0.1], [0.8, 0.6]), "holds"),
+        (([0.9, 0.7, 0.5, 0.3], [0.9, 0.5]), ([0.8, 0.5, 0.2, 0.1], [0.8, 0.6]), "holds in part"),  # depth alone loses
+        (([0.9, 0.7, 0.75, 0.3], [0.9, 0.8]), ([0.8, 0.5, 0.2, 0.1], [0.8, 0.6]), "holds in part"),  # up on the way
+        (([0.9, 0.89, 0.88, 0.81], [0.9, 0.9]), ([0.8, 0.5, 0.2, 0.1], [0.8, 0.4]), "does not hold"),  # too little
+    ],
+)
+def test_details_verdict_can_come_out_either_way(pictures, segments, words):
+    def group(index):
+        return {
+            kind: {
+                index: {"edges_explained": {"values": [0.5 - index / 10, value]}} for index, value in enumerate(values)
+            }
+            for kind, values in zip(details.KINDS, (pictures[index], segments[index]))
+        }
+
+    kinds, controls = group(0), group(1)
+    for control in controls.values():
+        control[1]["edges_explained"]["values"][0] = 0.5  # in the first seed the claim holds
+    assert details.verdict(kinds, controls)["verdict"] == words
+
+
+def test_details_figures_are_those_of_the_script(scenes):
+    result = load("details")
+    configuration, figures = result["configuration"], result["figures"]
+    images, class_ids = (part[: configuration["test_scenes"]] for part in scenes)
+    assert figures["class_shares"] == pytest.approx(record.class_shares(class_ids), abs=5e-4)
+    assert configuration["validation_seed"] not in configuration["seeds"]
+    for kind in details.KINDS:
+        rates = figures["validation_edges_explained"][kind]
+        assert [float(rate) for rate in rates] == configuration["learning_rates"]
+        assert rates[str(figures["learning_rate"][kind])] == max(rates.values())
+        assert list(figures["kinds"][kind]) == ["1", "2", "4", "8"]
+        assert list(figures["controls"][kind]) == ["1", "8"]
+        for row in (*figures["kinds"][kind].values(), *figures["controls"][kind].values()):
+            assert len(row["edges_explained"]["values"]) == len(configuration["seeds"]) >= 3
+    judged = details.verdict(figures["kinds"], figures["controls"])
+    assert judged == {"judged": figures["judged"], "verdict": figures["verdict"]}
+    coarse = images.numpy().reshape(-1, 3, 12, 8, 12, 8).mean(axis=(3, 5))
+    smooth = torch.nn.functional.interpolate(torch.from_numpy(coarse), size=(96, 96), mode="bilinear")
+    recorded = figures["floor"]["8"]["psnr"]
+    assert recorded == pytest.approx(-10 * np.log10(float((smooth - images).square().mean())), abs=1e-3)
+
+
+def test_details_pictures_are_small_and_resemble_the_scenes(scenes):
+    assert details.PICTURES.stat().st_size < 600_000
+    images = scenes[0][details.CONFIGURATION["shown_scenes"]].numpy()
+    with np.load(details.PICTURES) as pictures:
+        assert len(pictures) == len(details.KINDS) * 5  # four depths, and the control at the last
+        for kind in details.KINDS:
+            errors = [np.abs(pictures[f"{kind}, kinds, {at}"][:, :3] / 255 - images).mean() for at in (1, 8)]
+            assert errors[0] < errors[1] < 0.25
 
 
 def test_spread_and_shares_by_hand():

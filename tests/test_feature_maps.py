@@ -58,8 +58,8 @@ def test_strongest_maps_come_first_and_share_one_scale_over_the_images():
     maps[:, 0] = torch.linspace(0, 1, 200).reshape(2, 10, 10)
     maps[:, 2] = torch.linspace(-30, 30, 200).reshape(2, 10, 10)  # channel 1 does not vary
     painted = strongest(maps, 2)
-    assert painted.shape == (2, 2, 10, 10) and painted.dtype == np.uint8
+    assert painted.shape == (2, 2, 10, 10, 3) and painted.dtype == np.uint8
     ramp = (torch.linspace(0, 1, 200) / 0.995 * 255).round().clamp(max=255).reshape(2, 10, 10).numpy()
     for channel in range(2):
-        assert np.abs(painted[:, channel] - ramp).max() <= 1
+        assert np.abs(painted[:, channel, ..., 1] - ramp).max() <= 1
     assert (strongest(maps, 3)[:, 2] == 0).all()

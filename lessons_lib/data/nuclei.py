@@ -82,8 +82,8 @@ def split(name: str) -> Nuclei:
 def other_laboratory() -> Nuclei:
     """Read one picture of other nuclei from another laboratory, under another microscope.
 
-    The nuclei are as large as those of the film, but the picture is darker, noisier and blurred, and more of them
-    touch. The camera's 256 levels become [0, 1]; nothing is stretched.
+    The nuclei are as large as those of the film, but the picture has less contrast and more noise, is blurred, and
+    more nuclei touch. The camera's 256 levels become [0, 1]; nothing is stretched.
 
     Returns:
         One picture of 512x512 px with 125 nuclei.

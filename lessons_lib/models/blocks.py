@@ -145,7 +145,7 @@ def middle(features: torch.Tensor, size: Pair) -> torch.Tensor:
 
 
 def double_conv(in_channels: int, out_channels: int) -> nn.Sequential:
-    """Two 3x3 convolutions that keep the size, each with batch normalisation and ReLU.
+    """Two 3x3 convolutions that keep the size, each with batch normalisation and a ReLU that overwrites it.
 
     Args:
         in_channels: channels that come in.
@@ -161,8 +161,8 @@ def double_conv(in_channels: int, out_channels: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False),  # the normalisation has the bias
         nn.BatchNorm2d(out_channels),
-        nn.ReLU(),
+        nn.ReLU(inplace=True),
         nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False),
         nn.BatchNorm2d(out_channels),
-        nn.ReLU(),
+        nn.ReLU(inplace=True),
     )

@@ -107,7 +107,7 @@ function render({ model, el }) {
       const asked = h("div", { class: "lesson-features-asked" }, h("p", {}, "The decoder joins the encoder's maps with those from below. Will its own be sharp like the first, or blurred like the second?"), show);
       const next = h("p", { class: "lesson-features-asked" }, "Now go down the U and up again, level by level. Where is detail lost, and where is it back? Which of the decoder's maps show a single class?");
       controls.append(levels, h("div", {}, asked, next, h("p", { class: "lesson-recorded" },
-        `Recorded from a trained network. Fine detail: variation inside cells of ${cell} × ${cell} px, the size of a cell at the bottom. Each map from its lowest value, black, to its highest, white.`)));
+        `Recorded from a trained network. Fine detail: variation inside cells of ${cell} × ${cell} px, the size of a cell at the bottom. Each map from its lowest value, black, to about its highest, white.`)));
 
       return (state) => {
         const { scene: at, level, revealed, row, column } = state, of = sharesOf(at);

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from lessons_lib.models.unet import UNet
 from lessons_lib.widgets.base import LessonWidget, picture_uri
 from lessons_lib.widgets.class_maps import panel_row
-from lessons_lib.widgets.feature_maps import PARTS, fine_share, gray, level_maps, strip_uri, strongest
+from lessons_lib.widgets.feature_maps import PARTS, fine_share, level_maps, strip_uri, strongest
 
 MOST_BYTES = 150_000  # of all pictures together
 NAMES = {"skip": "the encoder's map", "below": "what comes from below"}
@@ -89,7 +89,7 @@ class FeatureExplorer(LessonWidget):
                 f"pictures must weigh at most {MOST_BYTES} bytes: got {weight}; give fewer scenes or channels"
             )
         shown = {part: maps[part][self.level][self.scene, 0] for part in PARTS[:2] if self.level < len(maps[part])}
-        self.panels = {"scene": photos[self.scene]} | {NAMES[part]: gray(shades) for part, shades in shown.items()}
+        self.panels = {"scene": photos[self.scene]} | {NAMES[part]: picture for part, picture in shown.items()}
 
     def still(self) -> Figure:
         """Draw the scene, the strongest map that goes across and the strongest that comes from below.

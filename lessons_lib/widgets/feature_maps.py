@@ -78,23 +78,23 @@ def strongest(maps: torch.Tensor, count: int) -> np.ndarray:
         count: number of channels, at most C.
 
     Returns:
-        uint8 (N, count, h, w). A channel goes from black, its lowest value over all images, to white, its 99.5 %
-        quantile.
+        Pictures, uint8 (N, count, h, w, 3): a channel's lowest value over all images black, its 99.5 % quantile white.
     """
     order = maps.std((0, 2, 3)).argsort(descending=True)[:count]
-    chosen = maps[:, order].numpy()
-    lowest = chosen.min((0, 2, 3), keepdims=True)
-    highest = np.quantile(chosen, 0.995, axis=(0, 2, 3), keepdims=True)
+    chosen = maps[:, order, ..., None].numpy()  # (N, count, h, w, 1)
+    lowest, highest = np.quantile(chosen, (0, 0.995), axis=(0, 2, 3), keepdims=True)
     shades = (chosen - lowest) / np.maximum(highest - lowest, 1e-9)
-    return (255 * shades.clip(0, 1)).round().astype(np.uint8)
+    return (255 * shades.clip(0, 1)).round().astype(np.uint8).repeat(3, axis=-1)
 
 
-def gray(shades: np.ndarray) -> np.ndarray:
-    """Turn shades of grey, uint8 (h, w), into a picture (h, w, 3)."""
-    return np.repeat(shades[..., None], 3, axis=-1)
+def strip_uri(pictures: np.ndarray) -> str:
+    """Encode pictures below each other as one: small ones in 32 exact shades, larger ones lossily.
 
+    Args:
+        pictures: uint8 (count, h, w, 3).
 
-def strip_uri(maps: np.ndarray) -> str:
-    """Encode uint8 maps (count, h, w), one below the other: small ones in 32 exact shades, larger ones lossily."""
-    picture = gray(maps.reshape(-1, maps.shape[-1]))
-    return picture_uri(picture, lossless=False) if maps.shape[-1] > 32 else picture_uri(picture // 8 * 8)
+    Returns:
+        A WebP data address.
+    """
+    strip = np.concatenate(pictures)  # (count h, w, 3)
+    return picture_uri(strip, lossless=False) if strip.shape[1] > 32 else picture_uri(strip // 8 * 8)

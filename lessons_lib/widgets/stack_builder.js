@@ -1,3 +1,4 @@
+import { amount, memory } from "./shared/amounts.js";
 import { card, flag, integer, number } from "./shared/card.js";
 import { h, button, choice, slider } from "./shared/dom.js";
 import { extent } from "./shared/shapes.js";
@@ -12,16 +13,6 @@ const NEW = { conv: ["conv", 3, 1, 1, 1, 16], pool: ["pool", 2, 2, 0] };
 const TOP = 0.28, BOTTOM = 0.72; // of a row's band
 const whole = (value) => value.toLocaleString("en");
 const count = (value, noun) => `${whole(value)} ${noun}${value === 1 ? "" : "s"}`;
-
-/** A number of at most three figures with the unit that it needs. */
-function brief(value, base, units) {
-  let step = 0;
-  while (value >= base * 0.9995 && step < units.length - 1) { value /= base; step += 1; }
-  const digits = step === 0 || value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2;
-  return value.toFixed(digits) + units[step];
-}
-const amount = (value) => brief(value, 1000, ["", " k", " M", " G", " T"]);
-const memory = (value) => brief(value, 1024, [" B", " KiB", " MiB", " GiB"]);
 
 const shortName = ([kind, kernel]) => `${kind === "pool" ? "pooling" : "conv"} ${kernel}×${kernel}`;
 function nameOf(layer) {

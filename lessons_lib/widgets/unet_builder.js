@@ -1,5 +1,6 @@
+import { amount, memory } from "./shared/amounts.js";
 import { card, integer, number, oneOf } from "./shared/card.js";
-import { h, button, choice, slider } from "./shared/dom.js";
+import { h, choice, slider } from "./shared/dom.js";
 import { pixelPicture } from "./shared/picture.js";
 import { fittingSizes, measureUNet, seenBy } from "./shared/unet.js";
 import { MOST, NAMES, REMEDIES, drawUNet, shapeOf, title } from "./shared/unet_drawing.js";
@@ -9,14 +10,7 @@ import { MOST, NAMES, REMEDIES, drawUNet, shapeOf, title } from "./shared/unet_d
 const SKIPS = [["concat", "concatenate"], ["add", "add"], ["none", "none"]];
 const COSTS = { parameters: "Parameters", multiplications: "Multiplications", bytes: "Memory of maps" };
 const whole = (value) => value.toLocaleString("en");
-/** A number of at most three figures with the unit that it needs. */
-function brief(value, base, units) {
-  let step = 0;
-  while (value >= base * 0.9995 && step < units.length - 1) { value /= base; step += 1; }
-  const digits = step === 0 || value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2;
-  return value.toFixed(digits) + units[step];
-}
-const worded = (cost, value) => (cost === "bytes" ? brief(value, 1024, [" B", " KiB", " MiB", " GiB"]) : brief(value, 1000, ["", " k", " M", " G", " T"]));
+const worded = (cost, value) => (cost === "bytes" ? memory : amount)(value);
 const percent = (part, all) => (part && part / all < 0.005 ? "under 1 %" : `${Math.round(100 * part / all)} %`);
 
 /** Three small bar charts, one bar a stage, and the formula of the stage that is looked at. */
@@ -70,7 +64,7 @@ function field(image, onplace) {
     const { net: { size }, jump, pixels, sees } = node.last = shown;
     if (made !== `${size} ${jump}`) { // the grid of px has changed
       made = `${size} ${jump}`;
-      picture = pixelPicture({ rows: size, columns: size, step: jump, hover: true, onmove: onplace, label: "The image: point at a place to see what stands behind its px." });
+      picture = pixelPicture({ rows: size, columns: size, step: jump, hover: true, onmove: onplace, label: "The image: point at a place and see what the px of the map there sees." });
       const context = picture.layer();
       context.imageSmoothingQuality = "high";
       if (photo.naturalWidth) context.drawImage(photo, 0, 0, size, size);

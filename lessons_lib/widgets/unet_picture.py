@@ -49,14 +49,12 @@ def draw_unet(levels: Levels) -> Figure:
         )
     scale = HEIGHT / max(height for _, height, _ in shapes.values())
     tall = {name: max(LEAST, scale * height) for name, (_, height, _) in shapes.items()}
-    wide = {name: 4 + 4 * math.log2(channels) for name, (channels, _, _) in shapes.items()} | {
-        "input": PLANE,
-        "head": PLANE,
-    }
+    wide = {name: 4 + 4 * math.log2(channels) for name, (channels, _, _) in shapes.items()}
+    wide |= {"input": PLANE, "head": PLANE}
 
     middle, top = {}, TOP
     for level in range(1, depth + 1):
-        row = [name for name in (f"encoder {level}", f"decoder {level}") if name in shapes]
+        row = f"encoder {level}", f"decoder {level}"
         slot = max(SLOT, *(tall[name] for name in row))
         middle |= dict.fromkeys(row, top + slot / 2)
         top += slot + GAP

@@ -49,7 +49,7 @@ def seen(page, part, level):
 
 
 def shades(part, level, scene, channel):
-    return strongest(LEVELS[level][part], 3)[scene, channel].astype(int) // 8 * 8
+    return strongest(LEVELS[level][part], 3)[scene, channel, ..., 0].astype(int) // 8 * 8
 
 
 def choose(page, group, name):

@@ -353,7 +353,7 @@ def test_a_stage_that_a_smaller_network_lacks_gives_way_to_the_bottleneck(widget
     expect(sentence(page)).to_contain_text("Bottleneck: a px of its 24 × 24")
 
 
-@pytest.mark.parametrize("width", [320, 390, 760, 1100])
+@pytest.mark.parametrize("width", [320, 390, 860, 1100])
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_it_fits_and_can_be_read(widget_page, width, theme):
     deep = UNetBuilder(size=250, depth=5, width=64, convolutions=4)

@@ -11,7 +11,7 @@ const TOP = 28, LEAST = 5, CORNER = 14;
     skip", "from below" or "conv"; edges are those of all boxes of a stage; planes are the image and the scores; arrows are
     paths { to, d }; skips { level, from, to, y }. Below the skip of level `meeting` there is room for buttons. */
 export function layUNet(stages, { depth, convolutions, skip }, meeting, width, height) {
-  const roomy = width >= 560, [slot, GAP, FOOT, BETWEEN, PLANE, AWAY, THIN] = roomy ? [34, 30, 26, 7, 30, 26, 3] : [36, 24, 68, 3, 22, 20, 2];
+  const roomy = width >= 520, [slot, GAP, FOOT, BETWEEN, PLANE, AWAY, THIN] = roomy ? [34, 30, 26, 7, 30, 26, 3] : [36, 24, 68, 3, 22, 20, 2];
   const find = (name) => stages.find((stage) => stage.name === name);
   const largest = Math.max(...stages.map((stage) => stage.size || 0));
   const shownSize = (stage) => stage.size || stages[stage.level].size;
