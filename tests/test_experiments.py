@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.ndimage import sobel
+from skimage.filters import threshold_otsu
 from torch.nn import BatchNorm2d
 from torch.nn.functional import mse_loss
 
@@ -19,6 +20,8 @@ from experiments import (
     details,
     fcn,
     full_resolution,
+    losses,
+    nuclei,
     pretrained,
     record,
     scene_labeling,
@@ -27,7 +30,9 @@ from experiments import (
     sliding_window,
     upsamplers,
 )
+from lessons_lib.data import brain
 from lessons_lib.data.meadow import CLASSES, batch
+from lessons_lib.data.nuclei import other_laboratory, split
 from lessons_lib.metrics import boundary_band, confusion_matrix, mean_iou, pixel_accuracy
 from lessons_lib.models.costs import activation_bytes, multiplications_of
 from lessons_lib.models.efficientnet import EfficientNetLite0
@@ -53,7 +58,8 @@ def load(name):
 
 
 def test_every_script_has_a_result_and_every_result_a_script():
-    assert sorted([*ON_MEADOW, "deconvnet", "details", "shrinking", "skips", "sliding_window"]) == NAMES
+    others = ["deconvnet", "details", "losses", "nuclei", "shrinking", "skips", "sliding_window"]
+    assert sorted([*ON_MEADOW, *others]) == NAMES
     assert sorted(path.stem for path in record.RESULTS.glob("*.json")) == NAMES
 
 
@@ -601,13 +607,120 @@ def test_details_figures_are_those_of_the_script(scenes):
 
 
 def test_details_pictures_are_small_and_resemble_the_scenes(scenes):
-    assert details.PICTURES.stat().st_size < 600_000
+    assert details.PICTURES.stat().st_size < 500_000
     images = scenes[0][details.CONFIGURATION["shown_scenes"]].numpy()
     with np.load(details.PICTURES) as pictures:
         assert len(pictures) == len(details.KINDS) * 5  # four depths, and the control at the last
         for kind in details.KINDS:
             errors = [np.abs(pictures[f"{kind}, kinds, {at}"][:, :3] / 255 - images).mean() for at in (1, 8)]
             assert errors[0] < errors[1] < 0.25
+
+
+def test_nuclei_arms():
+    result = load("nuclei")
+    configuration, figures = result["configuration"], result["figures"]
+    networks = ["foreground", "separated", "weight map", "gaps alone"]
+    assert list(figures["arms"]) == ["Otsu", "Otsu, one threshold", *networks]
+    for name, arm in figures["arms"].items():
+        seeds = len(configuration["seeds"]) if name in networks else 1
+        for picture, size in figures["pictures"].items():
+            scores = arm[picture]
+            for counts, f1 in zip(scores["counts"], scores["instance_f1"]["values"], strict=True):
+                found, invented, missed = counts.values()
+                assert found + missed == size["nuclei"]
+                assert f1 == pytest.approx(2 * found / (2 * found + invented + missed), abs=1e-4)
+            for score in ("foreground_iou", "instance_f1", "crowded_found"):
+                assert len(scores[score]["values"]) == seeds
+                assert 0 <= scores[score]["lowest"] <= scores[score]["mean"] <= scores[score]["highest"] <= 1
+        if name in networks:
+            rates = arm["validation_instance_f1"]
+            assert [float(rate) for rate in rates] == configuration["learning_rates"]
+            assert rates[str(arm["learning_rate"])] == max(rates.values())
+    assert configuration["validation_seed"] not in configuration["seeds"] and len(configuration["seeds"]) >= 3
+
+
+def test_nuclei_of_otsu_and_those_that_are_crowded():
+    figures = load("nuclei")["figures"]
+    film, other = split("test"), other_laboratory()
+    level = threshold_otsu(split("train").images.numpy())
+    for name, part, masks in (
+        ("test", film, film.images[:, 0] > level),
+        ("other", other, other.images[:, 0] > threshold_otsu(other.images.numpy())),
+    ):
+        arm = figures["arms"]["Otsu, one threshold" if name == "test" else "Otsu"][name]
+        true = part.instance_ids > 0
+        overlap = (masks & true).sum() / (masks | true).sum()
+        assert arm["foreground_iou"]["values"] == pytest.approx([overlap.item()], abs=1e-3)
+        crowds = sum(len(nuclei.crowded(ids.numpy())) for ids in part.instance_ids)
+        assert figures["pictures"][name] == {"nuclei": int(part.instance_ids.amax((1, 2)).sum()), "crowded": crowds}
+
+
+def test_crowded_nuclei_by_hand():
+    ids = np.zeros((12, 12), dtype=int)
+    ids[0, 0], ids[0, 3], ids[6, 0], ids[10, 3] = 1, 2, 3, 4  # 3 px, 6 px and 5 px apart: only 1 and 2 are close
+    assert nuclei.crowded(ids) == [1, 2]
+
+
+def test_a_stretched_picture_has_the_brightness_of_the_others():
+    like, other = split("train").images, other_laboratory()
+    stretched = nuclei.stretched(other, like)
+    at = nuclei.CONFIGURATION["percentiles"]
+    np.testing.assert_allclose(np.percentile(stretched.images, at), np.percentile(like, at), atol=1e-3)
+    assert torch.equal(stretched.instance_ids, other.instance_ids)
+
+
+def test_nuclei_masks_are_small_and_are_of_the_scored_networks():
+    assert nuclei.MASKS.stat().st_size < 200_000
+    configuration = nuclei.CONFIGURATION
+    (top, left), size = configuration["figure_corner"], configuration["figure_size"]
+    true_film = (split("test").instance_ids > 0)[configuration["figure_tiles"]].numpy()
+    true_other = (other_laboratory().instance_ids > 0)[0, top : top + size, left : left + size].numpy()
+    with np.load(nuclei.MASKS) as masks:
+        for arm in load("nuclei")["figures"]["arms"]:
+            of_film, of_other = masks[f"{arm}, test"], masks[f"{arm}, other, stretched"]
+            assert (of_film & true_film).sum() > 0.6 * (of_film | true_film).sum()
+            assert (of_other & true_other).sum() > 0.5 * (of_other | true_other).sum()
+            assert masks[f"{arm}, other"].shape == true_other.shape
+
+
+def test_losses_arms():
+    result = load("losses")
+    configuration, cases = result["configuration"], result["figures"]["cases"]
+    assert list(cases) == list(configuration["cases"]) == ["cat", "fluid"]
+    assert configuration["validation_seed"] not in configuration["seeds"] and len(configuration["seeds"]) >= 3
+    for case, settings in configuration["cases"].items():
+        assert list(cases[case]["arms"]) == list(losses.ARMS)
+        for arm in cases[case]["arms"].values():
+            rates = arm["validation_mean_iou"]
+            assert [float(rate) for rate in rates] == configuration["learning_rates"]
+            assert rates[str(arm["learning_rate"])] == max(rates.values())
+            for score in ("mean_iou", "iou", "precision", "recall", "sure"):
+                assert len(arm[score]["values"]) == len(configuration["seeds"])
+                assert 0 <= arm[score]["lowest"] <= arm[score]["mean"] <= arm[score]["highest"] <= 1
+            for iou, precision, recall in zip(*(arm[name]["values"] for name in ("iou", "precision", "recall"))):
+                # 1 / IoU = 1 / precision + 1 / recall - 1, multiplied out so that zeros may stand in it
+                assert iou * (precision + recall - precision * recall) == pytest.approx(precision * recall, abs=3e-4)
+            for curve in arm["validation_curves"]:
+                assert len(curve) == len(settings["moments"]) and settings["moments"][-1] == settings["steps"]
+
+
+def test_losses_rare_classes_are_rare(scenes):
+    recorded = load("losses")["figures"]["cases"]
+    shares = {"cat": (scenes[1] == CLASSES.index("cat")), "fluid": brain.slices("test")[1] == losses.RARE}
+    for case, rare in shares.items():
+        assert recorded[case]["share"] == pytest.approx(rare.double().mean().item(), abs=1e-4) < 0.05
+
+
+def test_losses_scores_of_a_network_that_is_known():
+    class_ids = torch.tensor([[[0, 1, 1, 0]]])
+
+    class Known(torch.nn.Module):
+        def forward(self, images):  # calls the middle two and the last one rare, with probability 3/4
+            return torch.tensor([[1, 3, 3, 3], [3, 1, 1, 1]]).flip(0).float().log().reshape(1, 2, 1, 4)
+
+    scores = losses.score(Known(), torch.zeros(1, 3, 1, 4), class_ids)
+    expected = {"mean_iou": (1 / 2 + 2 / 3) / 2, "iou": 2 / 3, "precision": 2 / 3, "recall": 1, "sure": 3 / 4}
+    assert scores == pytest.approx(expected, abs=1e-6)
 
 
 def test_spread_and_shares_by_hand():

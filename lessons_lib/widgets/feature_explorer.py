@@ -9,7 +9,7 @@ from lessons_lib.widgets.base import LessonWidget, picture_uri
 from lessons_lib.widgets.class_maps import panel_row
 from lessons_lib.widgets.feature_maps import PARTS, fine_share, level_maps, strip_uri, strongest
 
-MOST_BYTES = 150_000  # of all pictures together
+MOST_BYTES = 110_000  # of all pictures together; the still, about 40,000, comes on top
 NAMES = {"skip": "the encoder's map", "below": "what comes from below"}
 ALT = "A scene, the map that a skip connection carries, and the blurred one that comes from below."
 
@@ -54,7 +54,7 @@ class FeatureExplorer(LessonWidget):
     row = traitlets.Int(-1, min=-1).tag(sync=True)
     column = traitlets.Int(-1, min=-1).tag(sync=True)
 
-    def __init__(self, model: UNet, images: torch.Tensor, channels: int = 6, **state):
+    def __init__(self, model: UNet, images: torch.Tensor, channels: int = 4, **state):
         cell = 2 ** len(model.encoder)
         if images.ndim != 4 or any(length % cell for length in images.shape[-2:]):
             raise ValueError(

@@ -11,7 +11,9 @@ from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import expect
 
+from lessons_lib.data.meadow import batch
 from lessons_lib.models.unet import UNet
+from lessons_lib.notebook import load_weights
 from lessons_lib.widgets import feature_explorer
 from lessons_lib.widgets.feature_explorer import FeatureExplorer
 from lessons_lib.widgets.feature_maps import PARTS, fine_share, level_maps, strongest
@@ -179,6 +181,13 @@ def test_pictures_that_are_too_heavy_for_a_page_are_refused(monkeypatch):
     monkeypatch.setattr(feature_explorer, "MOST_BYTES", 500)
     with pytest.raises(ValueError, match="pictures must weigh at most 500 bytes: got"):
         make()
+
+
+def test_the_recorded_network_with_four_scenes_weighs_less_than_150_kb(tmp_path, monkeypatch):
+    monkeypatch.setenv("LESSONS_STATIC", str(tmp_path))
+    scenes = batch("test", 75)[0][[6, 14, 63, 74]]
+    FeatureExplorer(load_weights(UNet(), "skips", "concat"), scenes).static_html()
+    assert sum(path.stat().st_size for path in tmp_path.glob("*.webp")) < 150_000
 
 
 def test_the_still_shows_what_the_first_frame_shows():
