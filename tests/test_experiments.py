@@ -743,3 +743,43 @@ def test_an_interrupted_save_leaves_the_old_file(tmp_path, monkeypatch):
         record.save("trial", {"steps": 1}, {"answer": np.float32(2)}, started=0)
     assert (tmp_path / "trial.json").read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["trial.json"]
+
+
+def test_the_verdicts_of_the_claims_follow_from_the_figures():
+    few, arrows = load("pretrained")["figures"], load("skips")["figures"]
+    assert few["verdict"] == pretrained.overall(few["verdicts"])
+    assert arrows["verdicts"] == skips.verdicts(arrows["arms"])
+
+
+@pytest.mark.parametrize(
+    ("better", "faster", "expected"),
+    [
+        ((True, True), (False, False), "holds"),
+        ((True, False), (False, False), "holds in part"),
+        ((False, False), (False, True), "holds in part"),
+        ((False, False), (False, False), "does not hold"),
+    ],
+)
+def test_better_or_faster_makes_one_verdict(better, faster, expected):
+    arms = zip(("frozen", "fine-tuned"), better, faster)
+    verdicts = {arm: {"random init": {"better_with_few_labels": b, "faster": f}} for arm, b, f in arms}
+    assert pretrained.overall(verdicts) == expected
+
+
+@pytest.mark.parametrize(
+    ("none", "wider", "add", "expected"),
+    [
+        (0.5, 0.6, 0.65, {"C6": "holds", "C7": "holds"}),
+        (0.5, 0.68, 0.65, {"C6": "holds in part", "C7": "holds in part"}),
+        (0.68, 0.66, 0.69, {"C6": "does not hold", "C7": "does not hold"}),
+    ],
+)
+def test_arrows_are_judged_by_every_pair(none, wider, add, expected):
+    """Two seeds, 0.01 up and down; concat at 0.7; "add, wider" is as good as "none, wider"."""
+
+    def arm(mean):
+        run = {"mean": mean, "lowest": mean - 0.01, "highest": mean + 0.01}
+        return {"mean_iou": run, "boundary_f_score": run}
+
+    arms = {"none": none, "none, wider": wider, "add": add, "add, wider": wider, "concat": 0.7}
+    assert skips.verdicts({name: arm(mean) for name, mean in arms.items()}) == expected

@@ -39,8 +39,7 @@ def _side_by_side(deep, shallow):
     above, before = ((large - small) // 2 for large, small in zip(shallow.shape[2:], deep.shape[2:]))
     joined = torch.empty(len(deep), shallow.shape[1] + deep.shape[1], *deep.shape[2:])
     for row, column in product(*map(range, deep.shape[2:])):
-        numbers = [shallow[:, :, row + above, column + before], deep[:, :, row, column]]
-        joined[:, :, row, column] = torch.cat(numbers, dim=1)
+        joined[:, :, row, column] = torch.cat([shallow[:, :, row + above, column + before], deep[:, :, row, column]], 1)
     return joined
 
 
@@ -55,25 +54,23 @@ crop_and_join = Exercise(
     key="05_unet/crop_and_join",
     title="A skip connection where the sizes differ",
     hints=(
-        "How many rows too many has shallow? Half of them, rounded down, go at the top: surplus // 2.",
-        "shallow[:, :, top : top + h, left : left + w], with h, w = deep.shape[2:], is as large as deep.",
-        "torch.cat([crop, deep], dim=1) lays the channels one behind the other, those of the skip first.",
+        "Draw 5 rows, and 2 rows over their middle. How many are too many, how many of these above? And with 6 rows?",
+        "surplus // 2 is where the crop begins; it goes on for as many rows as deep has. Columns likewise.",
+        "shallow[:, :, top : top + h, left : left + w], with h, w = deep.shape[2:]; then torch.cat along dim=1.",
     ),
     judge=agreement(
         _side_by_side,
         _pairs,
-        [
-            *_mistakes(
-                _joined,
-                ("cropped at the bottom and right only: half of the surplus is above and left", {"start": lambda n: 0}),
-                ("cropped at the top and left only: half of the surplus is below and right", {"start": lambda n: n}),
-                ("the odd px is cut at the top: pooling drops the last one", {"start": lambda n: -(-n // 2)}),
-                ("deep comes first here: the skip's channels go before those of deep", {"order": -1}),
-                ("joined along dim=0, the batch: that would be more images; channels are dim=1", {"dim": 0}),
-            ),
-            Variant(
-                "the skip is resized, which moves px: crop", lambda d, s: _joined(d, F.interpolate(s, d.shape[2:]))
-            ),
+        _mistakes(
+            _joined,
+            ("cropped at the bottom and right only: half of the surplus is above and left", {"start": lambda n: 0}),
+            ("cropped at the top and left only: half of the surplus is below and right", {"start": lambda n: n}),
+            ("the odd px is cut at the top: pooling drops the last one", {"start": lambda n: -(-n // 2)}),
+            ("deep comes first here: the skip's channels go before those of deep", {"order": -1}),
+            ("joined along dim=0, the batch: that would be more images; channels are dim=1", {"dim": 0}),
+        )
+        + [
+            Variant("the skip is resized: crop it", lambda d, s: _joined(d, F.interpolate(s, d.shape[2:]))),
             Variant("not cropped: all sizes but the channels must agree", lambda d, s: torch.cat([s, d], dim=1)),
         ],
     ),
@@ -149,6 +146,8 @@ def _formula(widths, num_classes, bias=0, norm=2, second=1, joined=2, up=(1, 1),
     return total + (head[0] * widths[0] + head[1]) * num_classes
 
 
+PARTS = "for widths (2, 3), 1 class: encoder 98 + 147, bottleneck 510, narrow 21 + 8, refine 255 + 116, head 3"
+
 unet_parameters = Exercise(
     key="05_unet/unet_parameters",
     title="The parameters of a U-Net, by formula",
@@ -164,6 +163,7 @@ unet_parameters = Exercise(
             _formula,
             ("the blocks on the way up get w channels here, as with addition: joined maps bring 2 w", {"joined": 1}),
             ("the normalisations are missing: a scale and a shift for every channel", {"norm": 0}),
+            ("2 b beside a block's weights: two normalisations, each b scales and b shifts, make 4 b", {"norm": 1}),
             ("running means and variances counted: they are no parameters, only scale and shift are", {"norm": 4}),
             ("a bias in each 3 x 3 convolution: these have none, the normalisation shifts already", {"bias": 1}),
             ("one convolution a block: it has two, the second from b to b channels", {"second": 0}),
@@ -175,6 +175,7 @@ unet_parameters = Exercise(
             ("the head is missing: a 1 x 1 convolution to num_classes", {"head": (0, 0)}),
             ("the head has biases, one a class", {"head": (1, 0)}),
         ),
+        difference=lambda given, total: PARTS if isinstance(given, int | float) else "",
     ),
 )
 
@@ -184,6 +185,7 @@ unet_parameters = Exercise(
 
 def _batches() -> Iterator[tuple]:
     yield torch.tensor([[[[0.75, 0.5]], [[0.25, 0.5]]]]), torch.tensor([[[0, 1]]])
+    yield torch.tensor([[[[0.0, 0.0]], [[1.0, 1.0]]]]), torch.tensor([[[0, 1]]])  # class 0 is there, and missed
     generator = torch.Generator().manual_seed(3)
     for batch, num_classes, present in [(1, 3, (0, 2)), (1, 3, (0, 2)), (2, 3, (1, 2)), (3, 4, (0, 1, 3))]:
         class_ids = torch.tensor(present)[torch.randint(len(present), (batch, 3, 4), generator=generator)]
@@ -219,6 +221,7 @@ def _with_gradient(answer, probabilities, class_ids):
 
 
 EMPTY = "an empty class counts as a loss of 1, whatever the network does: nothing to learn from; leave it out"
+MISSED = "a class that the network missed is left out: without overlap isn't empty; empty means without a true px"
 ADDED = "1 added above and below: that gives empty classes a say, and flatters small ones"
 ALL = {"mean": lambda s, p: 1 - s.mean()}
 
@@ -238,6 +241,7 @@ dice_loss = Exercise(
             (EMPTY, {"add": (0, 1e-7), **ALL}),
             (EMPTY, {"add": (1e-7, 1e-7), **ALL}),
             (EMPTY, {"mean": lambda s, p: 1 - s.nanmean()}),
+            (MISSED, {"mean": lambda s, p: 1 - s[s > 0].mean()}),
             ("0 / 0: a class neither true nor predicted has no Dice; choose the present classes first", ALL),
             (ADDED, {"add": (1, 1)}),
             (ADDED, {"add": (1, 1), **ALL}),
@@ -258,10 +262,15 @@ dice_loss = Exercise(
 # --- freeze(encoder) ------------------------------------------------------------------------------------------
 
 
+class _Layers(nn.Sequential):
+    def __repr__(self):
+        return f"layers ({', '.join(repr(m) if isinstance(m, _Layers) else type(m).__name__ for m in self)})"
+
+
 def _encoders() -> Iterator[tuple]:
     generator = torch.Generator().manual_seed(4)
-    for more in ([nn.ReLU()], [nn.Dropout(0.5), nn.Sequential(nn.Conv2d(2, 2, 3), nn.BatchNorm2d(2))]):
-        encoder = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), *more)
+    for more in ([nn.ReLU()], [nn.Dropout(0.5), _Layers(nn.Conv2d(2, 2, 3), nn.BatchNorm2d(2))]):
+        encoder = _Layers(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), *more)
         for values in (*encoder.parameters(), *encoder.buffers()):
             values.data = values.data + torch.rand(values.shape, generator=generator).to(values.dtype)
         yield encoder, torch.rand(4, 1, 6, 7, generator=generator)
@@ -284,14 +293,21 @@ def _train_on_top(answer, encoder, images):
         network(images).square().mean().backward()
         optimizer.step()
     after = frozen.state_dict().values()
-    moved = {name for (name, old), new in zip(before.items(), after) if not torch.equal(old, new)}
+    moved = {
+        name
+        for (name, old), new in zip(before.items(), after)
+        if not torch.equal(old, new) and "num_batches" not in name
+    }
     learned = moved & dict(encoder.named_parameters()).keys()
     features = network.train()[0](images)
     training = {type(module) for module in frozen.modules() if module.training}
     for wrong, cause in [
         (len(learned) == len([*encoder.parameters()]), "the weights move: switch requires_grad off for each of them"),
         (learned, f"some weights still move, {min(learned, default='')} for one: normalisations have weights, too"),
-        (moved, "the running means move: network.train() ends the eval mode of all inside; eval() has to outlast it"),
+        (
+            moved,
+            "the running means move: BatchNorm is in training mode; eval mode has to outlast every network.train()",
+        ),
         (nn.BatchNorm2d in training, "a BatchNorm uses the batch's own mean, as in training: it needs eval mode"),
         (nn.Dropout in training, "a Dropout still drops: the whole encoder needs eval mode, not its BatchNorms alone"),
     ]:
@@ -315,19 +331,25 @@ freeze = Exercise(
 # --- tiled(network, images, tile, reach, grid) ----------------------------------------------------------------
 
 
-def _padded(pool, images):
-    """Convolve, pool, convolve, enlarge, convolve: an output sees 2 * pool + 1 px to each side."""
+class _Padded(partial):
+    def __repr__(self):
+        return "convolve, pool by {}, convolve, enlarge, convolve {} x {}".format(*self.args, self.args[1])
+
+
+def _padded(pool, side, images):
+    """Convolve, pool, convolve, enlarge, convolve: an output sees 2 * pool + side // 2 px to each side."""
     generator = torch.Generator().manual_seed(pool)
-    kernels = (torch.randn(2, channels, 3, 3, generator=generator) for channels in (1, 2, 2))
-    fine, coarse, last = (partial(F.conv2d, weight=kernel, padding=1) for kernel in kernels)
+    kernels = (torch.randn(2, *shape, generator=generator) for shape in [(1, 3, 3), (2, 3, 3), (2, side, side)])
+    fine, coarse, last = (partial(F.conv2d, weight=kernel, padding="same") for kernel in kernels)
     large = F.interpolate(coarse(F.max_pool2d(fine(images), pool, ceil_mode=True)), scale_factor=pool)
     return last(large[..., : images.shape[2], : images.shape[3]])
 
 
 def _tilings() -> Iterator[tuple]:
     generator = torch.Generator().manual_seed(5)
-    for pool, *shape in [(2, 1, 1, 16, 18), (4, 2, 1, 36, 48), (3, 1, 1, 33, 24)]:
-        yield partial(_padded, pool), torch.rand(shape, generator=generator), 2 * pool, 2 * pool + 1, pool
+    for pool, side, *shape in [(2, 1, 1, 16, 18), (2, 3, 1, 16, 18), (4, 3, 2, 36, 48), (3, 3, 1, 33, 24)]:
+        images = torch.rand(shape, generator=generator)[:, None]
+        yield _Padded(_padded, pool, side), images, 2 * pool, 2 * pool + side // 2, pool
 
 
 def _up(reach, grid):
@@ -360,7 +382,7 @@ def _watched(answer, network, images, tile, reach, grid):
 
     result = answer(watched, images, tile, reach, grid)
     if max(sizes) > limit:
-        raise Refusal(f"the network gets {max(sizes)} px at once, and {limit} fit: a tile, and on each side the margin")
+        raise Refusal(f"{max(sizes)} px at once, and {limit} are enough: a tile, and the smallest margin that works")
     return result
 
 
@@ -371,9 +393,9 @@ tiled = Exercise(
     key="05_unet/tiled",
     title="Tiles without seams",
     hints=(
-        "The margin is the reach, rounded up to a multiple of grid: -(-reach // grid) * grid.",
-        "A crop goes from max(0, top - margin) to top + tile + margin; a slice ends by itself where the image ends.",
-        "Of its logits keep tile rows from top - max(0, top - margin) on. Join with torch.cat along dim=3, then dim=2.",
+        "A crop holds all that the tile's logits see, and begins where a pooling's cell begins. Which margin does both?",
+        "Round the reach up to a multiple of grid. A crop at the border has no margin there: where in it is the tile?",
+        "Crop from above = max(0, top - margin) to top + tile + margin, and keep tile rows, from top - above on.",
     ),
     judge=agreement(
         lambda network, images, tile, reach, grid: network(images),
