@@ -11,6 +11,7 @@ from torch import nn
 from lessons_lib import losses
 from lessons_lib.checks import unet as chapter
 from lessons_lib.models.tiling import tile_with_margin
+from lessons_lib.models.unet import UNet
 
 
 @pytest.fixture(autouse=True)
@@ -162,6 +163,12 @@ def over_present(dice, present):
     return 1 - dice[present].mean()
 
 
+def overlapping_only(probabilities, class_ids):
+    truth = F.one_hot(class_ids, probabilities.shape[1]).movedim(3, 1)
+    overlap, area = (maps.sum((0, 2, 3)) for maps in (probabilities * truth, probabilities + truth))
+    return over_present(2 * overlap / area, overlap > 0)
+
+
 def dice_of_each_map(probabilities, class_ids):
     truth = F.one_hot(class_ids, probabilities.shape[1]).movedim(3, 1)
     dice = 2 * (probabilities * truth).sum((2, 3)) / (probabilities + truth).sum((2, 3))
@@ -205,7 +212,6 @@ def no_momentum(encoder):
     for layer in encoder.requires_grad_(False).modules():
         if isinstance(layer, nn.BatchNorm2d):
             layer.momentum = 0
-            layer.register_buffer("num_batches_tracked", None)
     return encoder
 
 
@@ -311,6 +317,8 @@ WRONG = [
     (chapter.convolve_unjoined, "the maps are joined", joined_all_the_same),
     (chapter.unet_parameters, "as with addition", parameters(incoming=1)),
     (chapter.unet_parameters, "normalisations are missing", parameters(norm=0)),
+    (chapter.unet_parameters, "make 4 b", parameters(norm=2)),
+    (chapter.unet_parameters, "encoder 98 .*, head 3", parameters(up=lambda d, w: 0, head=lambda w, k: w * k)),
     (chapter.unet_parameters, "running means and variances", parameters(norm=8)),
     (chapter.unet_parameters, "a bias in each", parameters(biases=2)),
     (chapter.unet_parameters, "one convolution a block", parameters(second=0, norm=2)),
@@ -322,6 +330,7 @@ WRONG = [
     (chapter.unet_parameters, "the head is missing", parameters(head=lambda w, k: 0)),
     (chapter.unet_parameters, "the head has biases", parameters(head=lambda w, k: w * k)),
     (chapter.dice_loss, "counts as a loss of 1", dice_with(lambda o, a: 2 * o / (a + 1e-6), over_all)),
+    (chapter.dice_loss, "the network missed", overlapping_only),
     (chapter.dice_loss, "neither true nor predicted", dice_with(plain, over_all)),
     (chapter.dice_loss, "counts as a loss of 0", dice_with(plain, lambda d, present: 1 - d.where(present, 1).mean())),
     (chapter.dice_loss, "1 added above and below", dice_with(lambda o, a: (2 * o + 1) / (a + 1), over_all)),
@@ -335,7 +344,7 @@ WRONG = [
     (chapter.dice_loss, "no gradient reaches", dice_by_argmax),
     (chapter.freeze, "the weights move", only_eval),
     (chapter.freeze, "some weights still move, 1.bias", only_convolutions),
-    (chapter.freeze, "eval.. has to outlast", weights_and_eval),
+    (chapter.freeze, "BatchNorm is in training mode; eval mode has to outlast", weights_and_eval),
     (chapter.freeze, "uses the batch's own mean", no_momentum),
     (chapter.freeze, "a Dropout still drops", only_normalisations),
     (chapter.freeze, "your code raises RuntimeError: element 0", no_gradients_at_all),
@@ -349,7 +358,8 @@ WRONG = [
     (chapter.tiled, "nothing is to be cut off", tiles(rounded_up, shift=True)),
     (chapter.tiled, "is below 0", tiles(rounded_up, clamp=False)),
     (chapter.tiled, "px are missing", both_margins_cut),
-    (chapter.tiled, "at once", lambda network, images, *_: network(images)),
+    (chapter.tiled, "18 px at once, and 12 are enough", lambda network, images, *_: network(images)),
+    (chapter.tiled, "16 px at once.*smallest margin", tiles(lambda reach, grid: reach // grid * grid + grid)),
 ]  # fmt: skip
 
 
@@ -377,6 +387,42 @@ def test_a_wrong_answer_hears_its_cause(exercise, words, answer):
 
 
 @pytest.mark.parametrize("exercise", [exercise for exercise, _ in RIGHT], ids=lambda exercise: exercise.key)
+@pytest.mark.parametrize(
+    ("exercise", "words", "answer"),
+    [
+        (chapter.freeze, "BatchNorm is in training mode", only_weights),
+        (chapter.unet_parameters, "make 4 b", parameters(norm=0, biases=2)),
+        (chapter.unet_parameters, "the function returns None here", lambda widths, k: None if k == 7 else 1),
+    ],
+)
+def test_another_answer_hears_the_same_cause(exercise, words, answer):
+    assert re.search(words, exercise.check(answer).message), exercise.check(answer)
+
+
+def test_the_parts_of_the_small_case_are_those_of_the_network():
+    network = UNet((2, 3), 1)
+    parts = [*network.encoder, network.bottleneck, *(level.narrow for level in network.decoder)]
+    parts += [*(level.refine for level in network.decoder), network.head]
+    counts = [sum(parameter.numel() for parameter in part.parameters()) for part in parts]
+    assert [int(number) for number in re.findall(r"\d+", chapter.PARTS.split(": ")[1])] == counts
+    assert sum(counts) == chapter._counted((2, 3), 1)
+
+
+@pytest.mark.parametrize("exercise", [exercise for exercise, _ in RIGHT], ids=lambda exercise: exercise.key)
+def test_the_case_line_is_in_words(exercise):
+    for other, _, answer in WRONG:
+        if other is exercise:
+            case = exercise.check(answer).case
+            assert len(case) < 250 and not re.search(r"0x|functools|kernel_size|\.\.\.", case), case
+
+
+@pytest.mark.parametrize(
+    ("exercise", "formula"), [(chapter.tiled, "//"), (chapter.crop_and_join, "//|:")], ids=["tiled", "crop_and_join"]
+)
+def test_the_first_hint_gives_no_formula(exercise, formula):
+    assert not re.search(formula, exercise.hints[0])
+
+
 def test_different_causes_have_different_messages(exercise):
     messages = [exercise.check(answer).message for other, _, answer in WRONG if other is exercise]
     assert len(set(messages)) == len(messages) >= 3
@@ -414,7 +460,7 @@ def test_the_oracles_give_what_was_worked_out_by_hand():
 def test_the_reach_is_how_far_an_output_sees():
     torch.manual_seed(0)
     for network, images, tile, reach, grid in chapter._tilings():
-        assert reach % grid and tile % grid == 0 and all(side % grid == 0 for side in images.shape[2:])
+        assert tile % grid == 0 and all(side % grid == 0 for side in images.shape[2:])
         seen = torch.zeros(2)
         for row in range(20, 20 + grid):
             drawn = torch.rand(1, 1, 45, 45, requires_grad=True)
@@ -422,6 +468,10 @@ def test_the_reach_is_how_far_an_output_sees():
             places = drawn.grad[0, 0].nonzero() - row
             seen = torch.maximum(seen, torch.stack([-places.min(), places.max()]))
         assert seen.tolist() == [reach, reach], (seen, reach)
+
+
+def test_a_reach_may_lie_on_the_grid_or_beside_it():
+    assert {reach % grid == 0 for *_, reach, grid in chapter._tilings()} == {True, False}
 
 
 def test_switching_gradients_off_lasts_no_longer_than_the_check():

@@ -24,8 +24,6 @@ def _drawn(generator, *shape):
 
 
 # --- crop_and_join(deep, shallow) -----------------------------------------------------------------------------
-
-
 def _pairs() -> Iterator[tuple]:
     generator = torch.Generator().manual_seed(1)
     sizes = [(2, 2, 3, 3), (2, 2, 5, 4), (4, 4, 4, 4), (6, 4, 6, 5), (4, 5, 9, 6), (4, 3, 8, 9)]
@@ -43,11 +41,11 @@ def _side_by_side(deep, shallow):
     return joined
 
 
-def _joined(deep, shallow, start=lambda surplus: surplus // 2, order=1, dim=1):
-    """Crop from `start` on and join; the settings bring in mistakes."""
+def _joined(deep, shallow, start=lambda surplus: surplus // 2, order=1, dim=1, crop=None):
+    """Crop from `start` on, or by `crop`, and join; the settings bring in mistakes."""
     above, before = (start(large - small) for large, small in zip(shallow.shape[2:], deep.shape[2:]))
-    crop = shallow[..., above : above + deep.shape[2], before : before + deep.shape[3]]
-    return torch.cat([crop, deep][::order], dim=dim)
+    middle = shallow[..., above : above + deep.shape[2], before : before + deep.shape[3]]
+    return torch.cat([crop(deep, shallow) if crop else middle, deep][::order], dim=dim)
 
 
 crop_and_join = Exercise(
@@ -68,18 +66,14 @@ crop_and_join = Exercise(
             ("the odd px is cut at the top: pooling drops the last one", {"start": lambda n: -(-n // 2)}),
             ("deep comes first here: the skip's channels go before those of deep", {"order": -1}),
             ("joined along dim=0, the batch: that would be more images; channels are dim=1", {"dim": 0}),
-        )
-        + [
-            Variant("the skip is resized: crop it", lambda d, s: _joined(d, F.interpolate(s, d.shape[2:]))),
-            Variant("not cropped: all sizes but the channels must agree", lambda d, s: torch.cat([s, d], dim=1)),
-        ],
+            ("the skip is resized, which moves px: crop", {"crop": lambda d, s: F.interpolate(s, d.shape[2:])}),
+            ("not cropped: all sizes but the channels must agree", {"crop": lambda d, s: s}),
+        ),
     ),
 )
 
 
 # --- convolve_unjoined(deep, shallow, kernel, bias) -----------------------------------------------------------
-
-
 def _kernels() -> Iterator[tuple]:
     generator = torch.Generator().manual_seed(2)
     for outputs, deep, shallow, side in [(1, 1, 1, 1), (2, 2, 2, 3), (3, 3, 2, 3), (2, 1, 4, 1)]:
@@ -125,8 +119,6 @@ convolve_unjoined = Exercise(
 
 
 # --- unet_parameters(widths, num_classes) ---------------------------------------------------------------------
-
-
 def _counted(widths, num_classes):
     """Build the network without memory for its numbers, and count them."""
     with torch.device("meta"):
@@ -146,7 +138,7 @@ def _formula(widths, num_classes, bias=0, norm=2, second=1, joined=2, up=(1, 1),
     return total + (head[0] * widths[0] + head[1]) * num_classes
 
 
-PARTS = "for widths (2, 3), 1 class: encoder 98 + 147, bottleneck 510, narrow 21 + 8, refine 255 + 116, head 3"
+PARTS = "compare parts, for widths (2, 3), 1 class: encoder 98 + 147, bottleneck 510, narrow 21 + 8, refine 255 + 116, head 3"
 
 unet_parameters = Exercise(
     key="05_unet/unet_parameters",
@@ -181,8 +173,6 @@ unet_parameters = Exercise(
 
 
 # --- dice_loss(probabilities, class_ids) ----------------------------------------------------------------------
-
-
 def _batches() -> Iterator[tuple]:
     yield torch.tensor([[[[0.75, 0.5]], [[0.25, 0.5]]]]), torch.tensor([[[0, 1]]])
     yield torch.tensor([[[[0.0, 0.0]], [[1.0, 1.0]]]]), torch.tensor([[[0, 1]]])  # class 0 is there, and missed
@@ -260,8 +250,6 @@ dice_loss = Exercise(
 
 
 # --- freeze(encoder) ------------------------------------------------------------------------------------------
-
-
 class _Layers(nn.Sequential):
     def __repr__(self):
         return f"layers ({', '.join(repr(m) if isinstance(m, _Layers) else type(m).__name__ for m in self)})"
@@ -293,21 +281,15 @@ def _train_on_top(answer, encoder, images):
         network(images).square().mean().backward()
         optimizer.step()
     after = frozen.state_dict().values()
-    moved = {
-        name
-        for (name, old), new in zip(before.items(), after)
-        if not torch.equal(old, new) and "num_batches" not in name
-    }
+    changed = (name for (name, old), new in zip(before.items(), after) if not torch.equal(old, new))
+    moved = {name for name in changed if "num_batches" not in name}  # that number counts, and decides nothing
     learned = moved & dict(encoder.named_parameters()).keys()
     features = network.train()[0](images)
     training = {type(module) for module in frozen.modules() if module.training}
     for wrong, cause in [
         (len(learned) == len([*encoder.parameters()]), "the weights move: switch requires_grad off for each of them"),
         (learned, f"some weights still move, {min(learned, default='')} for one: normalisations have weights, too"),
-        (
-            moved,
-            "the running means move: BatchNorm is in training mode; eval mode has to outlast every network.train()",
-        ),
+        (moved, "the running means move: BatchNorm is in training mode; eval mode has to outlast network.train()"),
         (nn.BatchNorm2d in training, "a BatchNorm uses the batch's own mean, as in training: it needs eval mode"),
         (nn.Dropout in training, "a Dropout still drops: the whole encoder needs eval mode, not its BatchNorms alone"),
     ]:
@@ -329,8 +311,6 @@ freeze = Exercise(
 
 
 # --- tiled(network, images, tile, reach, grid) ----------------------------------------------------------------
-
-
 class _Padded(partial):
     def __repr__(self):
         return "convolve, pool by {}, convolve, enlarge, convolve {} x {}".format(*self.args, self.args[1])
@@ -393,7 +373,7 @@ tiled = Exercise(
     key="05_unet/tiled",
     title="Tiles without seams",
     hints=(
-        "A crop holds all that the tile's logits see, and begins where a pooling's cell begins. Which margin does both?",
+        "A crop holds all that the tile's logits see, and begins where a pooling's cell does. Which margin does both?",
         "Round the reach up to a multiple of grid. A crop at the border has no margin there: where in it is the tile?",
         "Crop from above = max(0, top - margin) to top + tile + margin, and keep tile rows, from top - above on.",
     ),
