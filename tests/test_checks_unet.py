@@ -386,13 +386,16 @@ def test_a_wrong_answer_hears_its_cause(exercise, words, answer):
     assert max(map(len, repr(verdict).splitlines())) < 280
 
 
-@pytest.mark.parametrize("exercise", [exercise for exercise, _ in RIGHT], ids=lambda exercise: exercise.key)
 @pytest.mark.parametrize(
     ("exercise", "words", "answer"),
     [
         (chapter.freeze, "BatchNorm is in training mode", only_weights),
         (chapter.unet_parameters, "make 4 b", parameters(norm=0, biases=2)),
-        (chapter.unet_parameters, "the function returns None here", lambda widths, k: None if k == 7 else 1),
+        (
+            chapter.unet_parameters,
+            "the function returns None here",
+            lambda w, k: None if k == 1 else unet_parameters(w, k),
+        ),
     ],
 )
 def test_another_answer_hears_the_same_cause(exercise, words, answer):
@@ -416,13 +419,12 @@ def test_the_case_line_is_in_words(exercise):
             assert len(case) < 250 and not re.search(r"0x|functools|kernel_size|\.\.\.", case), case
 
 
-@pytest.mark.parametrize(
-    ("exercise", "formula"), [(chapter.tiled, "//"), (chapter.crop_and_join, "//|:")], ids=["tiled", "crop_and_join"]
-)
-def test_the_first_hint_gives_no_formula(exercise, formula):
-    assert not re.search(formula, exercise.hints[0])
+@pytest.mark.parametrize("exercise", [chapter.tiled, chapter.crop_and_join], ids=lambda exercise: exercise.key)
+def test_the_first_hint_gives_no_formula(exercise):
+    assert "//" not in exercise.hints[0] and "rounded" not in exercise.hints[0]
 
 
+@pytest.mark.parametrize("exercise", [exercise for exercise, _ in RIGHT], ids=lambda exercise: exercise.key)
 def test_different_causes_have_different_messages(exercise):
     messages = [exercise.check(answer).message for other, _, answer in WRONG if other is exercise]
     assert len(set(messages)) == len(messages) >= 3

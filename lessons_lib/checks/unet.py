@@ -138,7 +138,7 @@ def _formula(widths, num_classes, bias=0, norm=2, second=1, joined=2, up=(1, 1),
     return total + (head[0] * widths[0] + head[1]) * num_classes
 
 
-PARTS = "compare parts, for widths (2, 3), 1 class: encoder 98 + 147, bottleneck 510, narrow 21 + 8, refine 255 + 116, head 3"
+PARTS = "compare parts with UNet((2, 3), 1): encoder 98 + 147, bottleneck 510, narrow 21 + 8, refine 255 + 116, head 3"
 
 unet_parameters = Exercise(
     key="05_unet/unet_parameters",
@@ -211,7 +211,7 @@ def _with_gradient(answer, probabilities, class_ids):
 
 
 EMPTY = "an empty class counts as a loss of 1, whatever the network does: nothing to learn from; leave it out"
-MISSED = "a class that the network missed is left out: without overlap isn't empty; empty means without a true px"
+MISSED = "a class that the network missed is left out: empty is a class without a true px, not one without overlap"
 ADDED = "1 added above and below: that gives empty classes a say, and flatters small ones"
 ALL = {"mean": lambda s, p: 1 - s.mean()}
 
@@ -313,7 +313,7 @@ freeze = Exercise(
 # --- tiled(network, images, tile, reach, grid) ----------------------------------------------------------------
 class _Padded(partial):
     def __repr__(self):
-        return "convolve, pool by {}, convolve, enlarge, convolve {} x {}".format(*self.args, self.args[1])
+        return "layers (convolve, pool by {}, convolve, enlarge, convolve {} x {})".format(*self.args, self.args[1])
 
 
 def _padded(pool, side, images):

@@ -80,6 +80,14 @@ function levelChoice({ sides, widest, onchange }) {
   return group;
 }
 
+/** What the decoder's share of fine detail at a level says beside those of the two that came in; compared as they are shown. */
+function meaning(of, level) {
+  const [skip, below, decoded] = PARTS.map((part) => Math.round(100 * of[part][level]));
+  const beside = [decoded < skip ? "less than the skip's, because texture such as grass and fur was dropped" : "no less than the skip's",
+    decoded > below ? "more than what came from below, because outlines came back" : "no more than what came from below"];
+  return `So much of their variation is fine, inside cells of the bottom's size: ${beside.join("; ")}.`;
+}
+
 function render({ model, el }) {
   const [photos, sides, strips, shares, channels, cell] = ["photos", "sides", "strips", "shares", "channels", "cell"].map((key) => model.get(key));
   const [rows, columns] = sides[0], bottom = sides.length - 1;
@@ -104,8 +112,8 @@ function render({ model, el }) {
 
       const levels = levelChoice({ sides, widest, onchange: (level) => set({ level }) });
       const show = button("Show the decoder's maps", () => { set({ revealed: true }); levels.querySelector("input:checked").focus(); }, { class: "lesson-button lesson-button-main" });
-      const asked = h("div", { class: "lesson-features-asked" }, h("p", {}, "The decoder joins the encoder's maps with those from below. Will its own be sharp like the first, or blurred like the second?"), show);
-      const next = h("p", { class: "lesson-features-asked" }, "Now go down the U and up again, level by level. Where is detail lost, and where is it back? Which of the decoder's maps show a single class?");
+      const asked = h("div", { class: "lesson-features-asked" }, h("p", {}, "The decoder joins the encoder's maps with those from below. Will its own be as sharp as the first, as soft as the second, or between?"), show);
+      const next = h("p", { class: "lesson-features-asked" }, "Now climb, level by level. Where does detail come back? Which of the decoder's maps show a single class?");
       controls.append(levels, h("div", {}, asked, next, h("p", { class: "lesson-recorded" },
         `Recorded from a trained network. Fine detail: variation inside cells of ${cell} × ${cell} px, the size of a cell at the bottom. Each map from its lowest value, black, to about its highest, white.`)));
 
@@ -131,10 +139,10 @@ function render({ model, el }) {
         const [height, width] = sides[level], side = rows / height;
         const size = `${height} × ${width} cells of ${side} × ${side} px`;
         if (row >= 0 && column >= 0) return `Row ${row}, column ${column}: the frame marks the same place in every picture. A map of this level has ${side === 1 ? "a value for each px" : `one value for these ${side} × ${side} px`}.`;
-        if (level === bottom) return `The bottom of the U: ${size}. Nothing finer than a cell shows in its maps; they say what is there, roughly where.`;
+        if (level === bottom) return `The bottom of the U: ${size}. Fine detail is what varies inside such a cell, so it is 0\u00a0% here by definition: a map has one value a cell. It says what is there, and roughly where.`;
         const start = `Level ${level + 1}, ${size}: fine detail makes ${percent(of.skip[level])} of the variation of the encoder's maps, and ${percent(of.below[level])} of what comes from below.`;
         if (!revealed) return `Predict first. ${start} And of the decoder's?`;
-        return `${start} In the decoder's maps it is ${percent(of.decoded[level])}: ${of.decoded[level] > of.below[level] ? "more than came from below, and the skip is the only other thing that comes in" : "no more than came from below"}.`;
+        return `${start} In the decoder's maps it is ${percent(of.decoded[level])}. ${meaning(of, level)}`;
       }
     },
   });

@@ -23,9 +23,9 @@ class FeatureExplorer(LessonWidget):
         model: the U-Net, trained.
         images: (N, 3, H, W) in [0, 1], the scenes; H and W are multiples of the side of the bottom's cell.
         channels: number of maps kept of each part, those that vary most.
-        **state: of the first frame: `scene` and `level`, counted from 0, the last level is the bottom; `skip`, `below`
-            and `decoded`, which of the kept channels is large, 0 is the strongest; `revealed`; `row` and `column` of
-            the px that is pointed at, -1 for none; `title`; `alt`.
+        **state: of the first frame: `scene` and `level`, counted from 0; the last level is the bottom, the one above it
+            is shown first; `skip`, `below` and `decoded`, which of the kept channels is large, 0 is the strongest;
+            `revealed`; `row` and `column` of the px that is pointed at, -1 for none; `title`; `alt`.
 
     Raises:
         ValueError: sizes or channels don't fit the network, or the pictures are too heavy for a page.
@@ -81,7 +81,7 @@ class FeatureExplorer(LessonWidget):
                 ]
                 for part in PARTS
             },
-            **state,
+            **{"level": len(levels) - 2} | state,
         )
         weight = sum(len(uri) * 3 // 4 for level in sum(self.strips.values(), [self.photos]) for uri in level)
         if weight > MOST_BYTES:

@@ -7,8 +7,8 @@ import { countWrong, decodeRuns, percent, wrongPixels } from "./shared/class_map
 
 const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
 const score = (value) => value.toFixed(2);
+const joined = (parts) => parts.join(", ").replace(/, ([^,]*)$/, " and $1");
 const NONE = -1;
-const LINE = 8.5; // of the chart's height, in percent, for a line of text
 
 function svg(tag, attributes, ...children) {
   const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
@@ -20,29 +20,31 @@ function svg(tag, attributes, ...children) {
 /** The chart. `goal` is the height to reach and its name; update({ last, budget }) shows the curves up to budget number `last`, and the marker. */
 function chart({ budgets, arms, scores, baselines, goal: [height, named], onbudget }) {
   const all = [...scores.flat(2), ...Object.values(baselines)];
-  const low = Math.max(0, Math.floor(10 * Math.min(...all) - 0.2) / 10), high = Math.min(1, Math.ceil(10 * Math.max(...all) + 0.2) / 10);
+  const low = Math.max(0, Math.floor(20 * Math.min(...all) - 0.2) / 20), high = Math.min(1, Math.ceil(20 * Math.max(...all) + 0.2) / 20);
   const span = Math.log(budgets[budgets.length - 1] / budgets[0]) || 1;
   const x = (at) => 6 + 88 * Math.log(budgets[at] / budgets[0]) / span, y = (value) => 100 * (high - value) / (high - low);
   const path = (points) => "M" + points.map((point) => point.map((value) => value.toFixed(2)).join(" ")).join("L");
   const style = (at) => `left: ${x(at)}%`;
-  const ticks = Array.from({ length: Math.round(10 * (high - low)) + 1 }, (_, at) => low + at / 10).filter((_, at, list) => list.length < 7 || at % 2 === 0);
-  const lines = arms.map((_, arm) => ["band", "seed", "mean"].map((kind) => svg("path", { class: "lesson-budget-" + kind, "data-arm": arm })));
+  const ticks = Array.from({ length: 11 }, (_, at) => at / 10).filter((value) => value >= low && value <= high).filter((_, at, list) => list.length < 7 || at % 2 === 0);
+  const lines = arms.map((_, arm) => ["band", "seed", "mean", "lead"].map((kind) => svg("path", { class: "lesson-budget-" + kind, "data-arm": arm })));
   const goal = svg("path", { class: "lesson-budget-goal", d: path([[x(0), y(height)], [100, y(height)]]) });
   const flat = Object.values(baselines).map((value) => svg("path", { class: "lesson-budget-flat", d: path([[0, y(value)], [100, y(value)]]) }));
   const grid = ticks.map((value) => svg("path", { class: "lesson-budget-grid", d: path([[0, y(value)], [100, y(value)]]) }));
   const picture = svg("svg", { viewBox: "0 0 100 100", preserveAspectRatio: "none", "aria-hidden": "true" }, ...grid, ...flat, ...lines.flat(), goal);
   const dots = arms.map((_, arm) => budgets.map((_, at) => h("i", { class: "lesson-budget-dot", "data-arm": arm, style: `${style(at)}; top: ${y(mean(scores[arm][at]))}%` })));
-  const names = Object.entries(baselines).map(([name, value]) => h("span", { class: "lesson-budget-name", style: `top: ${y(value)}%` }, name));
-  names.push(h("span", { class: "lesson-budget-name is-goal", style: `top: ${y(height)}%` }, named));
-  const labels = arms.map((name, arm) => h("span", { class: "lesson-budget-arm", "data-arm": arm }, name));
+  const names = Object.entries(baselines).map(([name, value]) => h("span", { class: "lesson-budget-name is-outside", style: `top: ${y(value)}%` }, name));
+  names.push(h("span", { class: "lesson-budget-name is-outside is-goal", style: `top: ${y(height)}%` }, named));
+  const labels = arms.map((name, arm) => h("span", { class: "lesson-budget-name is-arm", "data-arm": arm }, name));
+  const knob = h("b", { class: "lesson-budget-knob" });
   const handle = h("div", { class: "lesson-budget-handle", role: "slider", tabindex: 0, "aria-label": "Labelled scenes", "aria-valuemin": budgets[0],
-    "aria-valuemax": budgets[budgets.length - 1], "data-lm-suppress-shortcuts": "true" });
+    "aria-valuemax": budgets[budgets.length - 1], "data-lm-suppress-shortcuts": "true" }, knob);
   const plot = h("div", { class: "lesson-budget-plot" }, picture, ...names, ...dots.flat(), ...labels, handle);
+  const counts = budgets.map((count, at) => h("span", { style: style(at) }, count));
   const node = h("div", { class: "lesson-budget-chart" }, h("span", { class: "lesson-budget-y" }, "mean IoU"),
     h("div", { class: "lesson-budget-ticks", "aria-hidden": "true" }, ...ticks.map((value) => h("span", { style: `top: ${y(value)}%` }, value.toFixed(1)))), plot,
-    h("div", { class: "lesson-budget-labels", "aria-hidden": "true" }, ...budgets.map((count, at) => h("span", { style: style(at) }, count))), h("span", { class: "lesson-budget-x" }, "labelled scenes"));
+    h("div", { class: "lesson-budget-labels", "aria-hidden": "true" }, ...counts), h("span", { class: "lesson-budget-x" }, "labelled scenes"));
 
-  let now = 0;
+  let now = 0, end = 0;
   const go = (at) => onbudget(Math.min(budgets.length - 1, Math.max(0, at)));
   function point(event) {
     const box = plot.getBoundingClientRect(), place = 100 * (event.clientX - box.left) / box.width;
@@ -63,8 +65,29 @@ function chart({ budgets, arms, scores, baselines, goal: [height, named], onbudg
     event.preventDefault();
     go(to);
   });
+  /** Puts the arms' names beside the ends of their lines, apart where they would cover each other. */
+  function place() {
+    const tall = plot.clientHeight, groups = [];
+    if (!tall) return;
+    arms.map((_, arm) => ({ arm, size: 100 * Math.ceil(labels[arm].getBoundingClientRect().height) / tall, wish: y(mean(scores[arm][end])) })).sort((one, other) => one.wish - other.wish).forEach((label) => {
+      let group = { labels: [label], size: label.size, middle: label.wish };
+      while (groups.length && groups[groups.length - 1].middle + groups[groups.length - 1].size / 2 > group.middle - group.size / 2) {
+        const all = [...groups.pop().labels, ...group.labels];
+        group = { labels: all, size: all.reduce((sum, one) => sum + one.size, 0), middle: mean(all.map((one) => one.wish)) };
+      }
+      groups.push(group);
+    });
+    groups.forEach((group) => group.labels.reduce((top, { arm, size, wish }) => {
+      labels[arm].style.top = top + size / 2 + "%";
+      lines[arm][3].setAttribute("d", end ? path([[x(end), wish], [100, top + size / 2]]) : "");
+      return top + size;
+    }, group.middle - group.size / 2));
+  }
+  const observer = new ResizeObserver(place);
+  observer.observe(plot);
+  node.stop = () => observer.disconnect();
   node.update = ({ last, budget }) => {
-    now = budget;
+    [now, end] = [budget, last];
     lines.forEach(([band, seed, line], arm) => {
       const rows = scores[arm].slice(0, last + 1), points = (value) => rows.map((row, at) => [x(at), y(value(row))]);
       const edge = points((row) => Math.max(...row)), under = points((row) => Math.min(...row));
@@ -73,15 +96,13 @@ function chart({ budgets, arms, scores, baselines, goal: [height, named], onbudg
       line.setAttribute("d", path(points(mean)));
       dots[arm].forEach((dot, at) => { dot.hidden = at > last; });
     });
-    let free = -LINE;
-    arms.map((_, arm) => [y(mean(scores[arm][last])), arm]).sort(([one], [other]) => one - other).forEach(([top, arm]) => {
-      free = Math.max(top, free + LINE);
-      Object.assign(labels[arm].style, { left: x(last) + "%", top: free + "%" });
-    });
     handle.hidden = last === 0;
     plot.classList.toggle("is-open", last > 0);
+    labels.forEach((label) => { label.style.left = (last ? 100 : x(0)) + "%"; });
+    place();
+    counts.forEach((count, at) => { count.style.visibility = last && at === budget ? "hidden" : ""; });
     handle.style.left = x(budget) + "%";
-    handle.dataset.labels = budgets[budget];
+    knob.textContent = budgets[budget];
     handle.setAttribute("aria-valuenow", budgets[budget]);
     handle.setAttribute("aria-valuetext", budgets[budget] + " labelled scenes");
   };
@@ -92,7 +113,7 @@ function chart({ budgets, arms, scores, baselines, goal: [height, named], onbudg
 function scoreTable(arms) {
   const rows = arms.map((name, arm) => {
     const cells = [h("td"), h("td")];
-    return { cells, row: h("tr", {}, h("th", { scope: "row" }, svg("svg", { class: "lesson-budget-swatch", viewBox: "0 0 32 6", "aria-hidden": "true" }, svg("path", { class: "lesson-budget-mean", "data-arm": arm, d: "M1 3H31" })), name), ...cells) };
+    return { cells, row: h("tr", {}, h("th", { scope: "row" }, svg("svg", { class: "lesson-budget-swatch", viewBox: "0 0 20 6", "aria-hidden": "true" }, svg("path", { class: "lesson-budget-mean", "data-arm": arm, d: "M1 3H19" })), name), ...cells) };
   });
   const caption = h("caption");
   const node = h("table", { class: "lesson-budget-scores" }, caption,
@@ -112,7 +133,9 @@ function render({ model, el }) {
   const [leader, follower] = model.get("asked"), last = budgets.length - 1;
   const truths = model.get("truths").map(decodeRuns), maps = model.get("maps").map((row) => row.map((scenes) => scenes.map(decodeRuns)));
   const of = (name, at) => scores[arms.indexOf(name)][at], height = mean(of(leader, 0));
-  const reached = budgets.findIndex((_, at) => mean(of(follower, at)) >= height), answer = reached < 0 ? budgets.length : reached;
+  const reaches = (_, at) => Number(score(mean(of(follower, at)))) >= Number(score(height)); // as the numbers are shown
+  const reached = budgets.findIndex(reaches), answer = reached < 0 ? budgets.length : reached;
+  const lost = budgets.filter((count, at) => at > answer && !reaches(count, at));
   const wording = (at) => (at > last ? `more than ${budgets[last]}` : String(budgets[at]));
   el.classList.add("lesson-budget");
 
@@ -127,7 +150,7 @@ function render({ model, el }) {
       const key = panelKey(names);
       picture.append(curves);
       const options = Array.from({ length: budgets.length + 1 }, (_, guess) => button(wording(guess), () => {
-        set({ guess, budget: Math.min(answer, last) });
+        set({ guess, budget: 0 });
         asked.hidden = true;
         curves.querySelector("[role=slider]").hidden = false;
         curves.querySelector("[role=slider]").focus();
@@ -166,11 +189,12 @@ function render({ model, el }) {
       function words(at, guess) {
         const [one, other] = [of(leader, at), of(follower, at)], gap = mean(one) - mean(other);
         const apart = Math.min(...one) > Math.max(...other) || Math.max(...one) < Math.min(...other);
-        const verdict = guess === answer ? `Right: ${wording(answer)}.` : `You said ${wording(guess)}; it takes ${wording(answer)}.`;
+        const verdict = (guess === answer ? `Right: ${wording(answer)}.` : `You said ${wording(guess)}; it takes ${wording(answer)}.`)
+          + (lost.length ? ` With ${joined(lost)} it is below the dashed line again.` : "");
         return `${verdict} With ${budgets[at]} labelled scenes “${leader}” is ${score(Math.abs(gap))} ${gap < 0 ? "below" : "above"} “${follower}”; `
           + (apart ? "no seed of the one comes into the range of the other." : "their seeds overlap, so this difference is not sure.");
       }
-      return show;
+      return { show, stop: curves.stop };
     },
   });
 }

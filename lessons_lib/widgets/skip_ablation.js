@@ -11,11 +11,13 @@ const nameOf = (network) => NAMES[network] || network;
 const joined = (parts) => parts.join(", ").replace(/, ([^,]*)$/, " and $1");
 const REGIONS = [["everywhere", "everywhere"], ["band", "near outlines"], ["outside", "away from them"]];
 
+const PLACES = { band: "near outlines", outside: "away from outlines" };
+
 /** Two bars of a network: how much is wrong near outlines and away from them. */
 function shares() {
   const rows = REGIONS.slice(1).map(([, name]) => ({ name, bar: h("i", { class: "lesson-ablation-bar" }), value: h("span") }));
-  const node = h("dl", { class: "lesson-ablation-shares" }, ...rows.map(({ name, bar, value }) =>
-    h("div", {}, h("dt", {}, name), h("dd", {}, h("span", { class: "lesson-share", "aria-hidden": "true" }, bar), value))));
+  const node = h("div", { class: "lesson-ablation-shares" }, ...rows.map(({ name, bar, value }) =>
+    h("div", {}, h("span", {}, name, " "), h("div", {}, h("span", { class: "lesson-share", "aria-hidden": "true" }, bar), value))));
   node.update = (values) => rows.forEach(({ bar, value }, index) => {
     bar.style.width = values ? 100 * values[index] + "%" : 0;
     value.textContent = values ? percent(values[index]) : "?";
@@ -85,7 +87,7 @@ function render({ model, el }) {
         looks.hidden = !revealed;
         Object.entries({ view: views, region: regions, scene, moment: steps }).forEach(([key, control]) => control.update(state[key]));
         if (state.row >= 0) return pointed(state, title);
-        if (play.getAttribute("aria-pressed") === "true") return "Watch the outlines: in which of the networks do they get sharp, and in which do they never?";
+        if (play.getAttribute("aria-pressed") === "true") return `${revealed ? verdict(state) + " " : ""}Watch the outlines: in which of the networks do they get sharp, and in which do they never?`;
         return revealed ? words(state, measured) : "Predict first: three networks, alike but for their skip connections. One has none at all. Compare the outlines with the truth, then choose.";
       }
 
@@ -95,15 +97,27 @@ function render({ model, el }) {
         return `Row ${row}, column ${column}${bands[at][index] ? ", near an outline" : ""}: the truth is ${names[truth] || "void, so nothing counts here"}. ${joined(said)}.`;
       }
 
-      function words({ moment, guess, region }, measured) {
+      const verdict = ({ guess }) => (guess === "none" ? `Right: ${letter("none")} has no skip connections.` : `Network ${letter(guess)} is ${nameOf(guess)}; the one without skip connections is ${letter("none")}.`);
+
+      function words(state, measured) {
+        const { moment, region } = state;
         const without = measured[networks.indexOf("none")], others = networks.filter((network) => network !== "none");
-        const verdict = guess === "none" ? `Right: ${letter("none")} has no skip connections.` : `Network ${letter(guess)} is ${nameOf(guess)}; the one without skip connections is ${letter("none")}.`;
         const rest = (key) => others.map((network) => `${nameOf(network)} ${percent(measured[networks.indexOf(network)][key].share)}`).join(", ");
+        const caution = (places) => {
+          const above = (key) => others.filter((network) => { // in the numbers that are shown
+            const { share } = measured[networks.indexOf(network)][key];
+            return share > without[key].share && percent(share) !== percent(without[key].share);
+          });
+          const where = {};
+          places.filter((key) => above(key).length).forEach((key) => (where[joined(above(key).map(nameOf))] ||= []).push(PLACES[key]));
+          const told = Object.entries(where).map(([worse, found]) => `${worse} ${found.join(" and ")}`);
+          return told.length ? ` But it is not the worst here; more often wrong: ${told.join(", ")}. This is one scene and one seed: the table below has the test scenes of all seeds.` : "";
+        };
         const after = `After ${whole(moments[moment])} steps it is wrong`;
-        if (region === "everywhere") return `${verdict} ${after} in ${percent(without.band.share)} of the pixels near outlines (${rest("band")}) and in ${percent(without.outside.share)} of all others (${rest("outside")}).`;
+        if (region === "everywhere") return `${verdict(state)} ${after} in ${percent(without.band.share)} of the pixels near outlines (${rest("band")}) and in ${percent(without.outside.share)} of all others (${rest("outside")}).${caution(["band", "outside"])}`;
         const { pixels, share, mistakes } = without[region], of = without.everywhere;
-        return `${after.replace("it", "the network without skips")} in ${percent(share)} of the pixels ${region === "band" ? "near outlines" : "away from outlines"} (${rest(region)}). `
-          + `These are ${percent(pixels / of.pixels)} of the scene and hold ${percent(of.mistakes ? mistakes / of.mistakes : null)} of its mistakes.`;
+        return `${after.replace("it", "the network without skips")} in ${percent(share)} of the pixels ${PLACES[region]} (${rest(region)}). `
+          + `These are ${percent(pixels / of.pixels)} of the scene and hold ${percent(of.mistakes ? mistakes / of.mistakes : null)} of its mistakes.${caution([region])}`;
       }
       return { show, stop: play.stop };
     },

@@ -8,7 +8,7 @@ import { MOST, NAMES, REMEDIES, drawUNet, shapeOf, title } from "./shared/unet_d
    costs, the drawing and the receptive field follow from it. */
 
 const SKIPS = [["concat", "concatenate"], ["add", "add"], ["none", "none"]];
-const COSTS = { parameters: "Parameters", multiplications: "Multiplications", bytes: "Memory of maps" };
+const COSTS = { parameters: "Parameters", multiplications: "Multiplications", bytes: "Memory" };
 const whole = (value) => value.toLocaleString("en");
 const worded = (cost, value) => (cost === "bytes" ? memory : amount)(value);
 const percent = (part, all) => (part && part / all < 0.005 ? "under 1 %" : `${Math.round(100 * part / all)} %`);
@@ -16,10 +16,10 @@ const percent = (part, all) => (part && part / all < 0.005 ? "under 1 %" : `${Ma
 /** Three small bar charts, one bar a stage, and the formula of the stage that is looked at. */
 function costs() {
   const rows = Object.entries(COSTS).map(([cost, text]) => {
-    const bars = h("span", { class: "lesson-unet-bars", "aria-hidden": "true" }), value = h("b", {}), formula = h("dd", { class: "lesson-unet-sum" }), total = h("small", {});
-    return { cost, bars, value, formula, total, node: h("div", {}, h("dt", {}, text), h("dd", {}, value, " ", total), bars, formula) };
+    const bars = h("span", { class: "lesson-unet-bars", "aria-hidden": "true" }), value = h("b", {}), formula = h("p", { class: "lesson-unet-sum" }), total = h("small", {});
+    return { cost, bars, value, formula, total, node: h("div", {}, h("span", {}, text), h("span", { class: "lesson-unet-amount" }, value, " ", total), bars, formula) };
   });
-  const node = h("dl", { class: "lesson-unet-costs lesson-formula" }, ...rows.map((row) => row.node));
+  const node = h("div", { class: "lesson-unet-costs lesson-formula" }, ...rows.map((row) => row.node));
   node.update = ({ stages, net, stage: chosen }) => {
     const stage = stages.find(({ name }) => name === chosen);
     for (const { cost, bars, value, formula, total } of rows) {
@@ -27,8 +27,9 @@ function costs() {
       bars.replaceChildren(...stages.map(({ name, kind }, index) => h("i", { "data-kind": kind, class: name === chosen ? "is-current" : "",
         style: `height: ${Math.max(2, 100 * values[index] / most)}%` })));
       value.textContent = stage[cost] === undefined ? "?" : worded(cost, stage[cost]);
-      total.textContent = `of ${worded(cost, all)}${stages[stages.length - 1].size === undefined && cost !== "parameters" ? " …" : ""}`;
-      formula.textContent = formulaOf(stage, net, cost);
+      total.textContent = `of ${worded(cost, all)}${stages[stages.length - 1].size === undefined && cost !== "parameters" ? " so far" : ""}`;
+      const terms = formulaOf(stage, net, cost).split(/ (?=[+=] (?![^(]*\)))/); // a line breaks only between terms
+      formula.replaceChildren(...terms.flatMap((term) => [h("span", {}, term), " "]));
     }
   };
   return node;
@@ -50,6 +51,25 @@ function formulaOf({ kind, channels, size, into, deep, below, parameters, multip
   }
   if (kind === "head") return `${size}² · ${channels} · ${into} = ${whole(multiplications)}`;
   return `${size}² · ${weights}${kind === "decoder" ? ` + ${below}² · ${narrow}` : ""} = ${whole(multiplications)}`;
+}
+
+/** Slider over the image's size, and a field to type it into. */
+function sizeField({ min, max, onchange }) {
+  const row = slider({ label: "Image", min, max, show: (value) => `${value} × ${value} px`, onchange });
+  const typed = h("input", { type: "number", min, max, required: true, "aria-label": "Side of the image in px", "data-lm-suppress-shortcuts": "true",
+    oninput: () => { if (typed.validity.valid) onchange(typed.valueAsNumber); },
+    onchange: () => { if (typed.value !== "") onchange(Math.min(max, Math.max(min, Math.round(typed.valueAsNumber)))); typed.value = shown; },
+    onblur: () => { typed.value = shown; } });
+  const move = row.update;
+  let shown;
+  row.update = (value) => {
+    move(value);
+    shown = value;
+    if (!typed.matches(":focus") || typed.validity.valid) typed.value = value; // half a number is not written over
+  };
+  row.classList.add("lesson-unet-size");
+  row.append(h("div", {}, typed, row.querySelector("input")));
+  return row;
 }
 
 /** The picture with the px of a map and what it sees. `onplace({ row, column })` is told px of the image. */
@@ -98,7 +118,7 @@ function render({ model, el }) {
       picture.append(figure, h("div", { class: "lesson-unet-side" }, heading, sight, sums));
       const inputs = {
         skip: choice({ label: "Skip connections", options: SKIPS, onchange: (skip) => set({ skip }) }),
-        size: slider({ label: "Image", min: 8, max: 256, show: (value) => `${value} × ${value} px`, onchange: (size) => set({ size }) }),
+        size: sizeField({ min: 8, max: 256, onchange: (size) => set({ size }) }),
         depth: slider({ label: "Levels", min: 1, max: MOST, onchange: (depth) => set({ depth }) }),
         width: slider({ label: "Width", min: 0, max: widths.length - 1, show: (value) => `${widths[value]} channels`, onchange: (value) => set({ width: widths[value] }) }),
         convolutions: slider({ label: "Convolutions", min: 1, max: 4, show: (value) => `${value} each`, onchange: (convolutions) => set({ convolutions }) }),
@@ -113,7 +133,7 @@ function render({ model, el }) {
         const pixelOf = (share) => Math.min((known ? size : stages[level].size) - 1, Math.floor(Math.min(net.size - 1, Math.floor(share * net.size)) / jump));
         const pixels = { row: pixelOf(row), column: pixelOf(column) };
         const sees = known && { row: seenBy(net, stages, index, [pixels.row, pixels.row]), column: seenBy(net, stages, index, [pixels.column, pixels.column]) };
-        const shown = { stages, net, stage, kept, jump, pixels, sees };
+        const shown = { stages, net, stage, kept, look, jump, pixels, sees };
         figure.update(shown);
         heading.replaceChildren(title(stage), h("small", {}, shapeOf(stages[index])));
         heading.dataset.kind = sight.dataset.kind = kind;
@@ -126,10 +146,11 @@ function render({ model, el }) {
         inputs.convolutions.update(net.convolutions);
         return sentence(shown);
       }
-      let width = figure.clientWidth;
+      const extent = () => `${figure.clientWidth} ${figure.clientHeight}`;
+      let drawn = extent();
       const watch = new ResizeObserver(() => {
-        if (figure.clientWidth === width) return;
-        width = figure.clientWidth;
+        if (extent() === drawn) return;
+        drawn = extent();
         show(Object.fromEntries(["size", "depth", "width", "convolutions", "skip", "remedy", "stage", "look", "row", "column"].map((key) => [key, model.get(key)])));
       });
       watch.observe(figure);
@@ -139,11 +160,12 @@ function render({ model, el }) {
 }
 
 /** What is seen, in words. */
-function sentence({ stages, net, stage: chosen, sees }) {
+function sentence({ stages, net, stage: chosen, look, sees }) {
   const broken = stages.find((stage) => stage.broken), head = stages[stages.length - 1], stage = stages.find(({ name }) => name === chosen);
   const fits = fittingSizes(net.size, net.depth).join(" and ");
   if (broken) {
     return `${title(broken.name)} cannot take in its skip: ${broken.across} px come across, but ${broken.below} px doubled are ${broken.up} px. `
+      + "The poolings round up, so what comes up is too large; here it is only doubled until you choose. The library's UNet resizes it. "
       + `Choose a remedy, or a size that can be halved ${net.depth === 1 ? "once" : `${net.depth} times`}, such as ${fits}.`;
   }
   const unlike = stages.find(({ across, up }) => across !== up);
@@ -153,11 +175,20 @@ function sentence({ stages, net, stage: chosen, sees }) {
     resize: "Resized, as the library's U-Net does it: the map from below becomes exactly as large as the skip. ",
   }[net.remedy];
   if (stage.kind === "input") return `${remedy}The image has ${stage.channels} channels of ${net.size} × ${net.size} px.`;
-  const count = (span) => span[1] - span[0] + 1, [high, wide] = [count(sees.row), count(sees.column)];
-  const look = high === net.size && wide === net.size ? `all ${net.size} × ${net.size} px of the image` : `${high} × ${wide} px of the image`;
+  const count = ([first, last]) => last - first + 1, [high, wide] = [count(sees.row), count(sees.column)];
+  const span = high === net.size && wide === net.size ? `all ${net.size} × ${net.size} px of the image` : `${high} × ${wide} px of the image`;
   const all = (cost) => stages.reduce((sum, each) => sum + each[cost], 0);
-  return `${remedy}${title(chosen)}: a px of its ${stage.size} × ${stage.size} sees ${look}. It has ${percent(stage.parameters, all("parameters"))} of the parameters and `
-    + `${percent(stage.multiplications, all("multiplications"))} of the multiplications; its maps fill ${worded("bytes", stage.bytes)}.`;
+  return `${remedy}${title(chosen)}: a px of its ${stage.size} × ${stage.size} sees ${span}. It has ${percent(stage.parameters, all("parameters"))} of the parameters and `
+    + `${percent(stage.multiplications, all("multiplications"))} of the multiplications; its maps fill ${worded("bytes", stage.bytes)}.${look || stage.kind !== "bottleneck" ? ` ${dearest(stages)}` : ""}`; // first the reader guesses
+}
+
+/** Which stages cost the most multiplications: those with the largest share, rounded to one hundredth. */
+function dearest(stages) {
+  const all = stages.reduce((sum, each) => sum + each.multiplications, 0);
+  const share = ({ multiplications }) => percent(multiplications, all), most = Math.max(...stages.map((each) => each.multiplications));
+  const names = stages.filter((each) => share(each) === percent(most, all)).map(({ name }) => name);
+  const list = [names.slice(0, -1).join(", "), ...names.slice(-1)].filter(Boolean).join(" and ");
+  return `No stage costs more multiplications than ${list}: ${percent(most, all)}${names.length > 1 ? " each" : ""}.`;
 }
 
 export default { render };

@@ -11,6 +11,7 @@ from PIL import Image
 from playwright.sync_api import expect
 from traitlets import TraitError
 
+from lessons_lib.figures import LINES
 from lessons_lib.widgets.label_budget import LabelBudget
 
 NAMES = ["sky", "grass", "cat"]
@@ -81,17 +82,22 @@ def test_first_it_asks_and_shows_the_smallest_budget_alone(widget_page):
 @pytest.mark.parametrize(
     ("guess", "words"), [("32", "Right: 32."), ("16", "You said 16; it takes 32."), ("more than 128", "You said more")]
 )
-def test_a_guess_reveals_the_curves_and_goes_to_the_answer(widget_page, guess, words):
+def test_a_guess_reveals_the_curves_and_starts_at_the_smallest_budget(widget_page, guess, words):
     page = widget_page(make())
     page.get_by_role("button", name=guess, exact=True).press("Enter")
     expect(sentence(page)).to_contain_text(words)
     expect(sentence(page)).to_contain_text(
-        "With 32 labelled scenes “pretrained” is 0.07 above “new”; their seeds overlap, so this difference is not sure."
+        "With 8 labelled scenes “pretrained” is 0.18 above “new”; no seed of the one comes into the range of the other."
     )
     assert page.locator(".lesson-budget-dot:visible").count() == 12
     expect(handle(page)).to_be_focused()
     expect(page.get_by_role("group", name="Your guess")).to_be_hidden()
-    expect_table(page, 32)
+    expect_table(page, 8)
+    handle(page).press("ArrowRight")
+    handle(page).press("ArrowRight")
+    expect(sentence(page)).to_contain_text(
+        "With 32 labelled scenes “pretrained” is 0.07 above “new”; their seeds overlap, so this difference is not sure."
+    )
     page.get_by_role("button", name="Reset").click()
     expect(sentence(page)).to_contain_text("Predict first")
 
@@ -100,6 +106,54 @@ def test_what_is_never_reached_is_said(widget_page):
     high = SCORES | {"pretrained": SCORES["pretrained"] | {8: [0.8, 0.9]}}
     page = widget_page(LabelBudget(IMAGES, TRUTHS, MAPS, high, NAMES, ("pretrained", "new"), guess=4))
     expect(sentence(page)).to_contain_text("Right: more than 128.")
+
+
+def test_reached_is_what_the_shown_numbers_say_and_a_fall_is_named(widget_page):
+    falls = SCORES | {"new": {8: [0.30, 0.34], 16: [0.496, 0.496], 32: [0.6, 0.6], 128: [0.40, 0.44]}}
+    page = widget_page(LabelBudget(IMAGES, TRUTHS, MAPS, falls, NAMES, ("pretrained", "new"), guess=1))
+    expect(sentence(page)).to_contain_text("Right: 16. With 128 it is below the dashed line again. With 8")
+
+
+def overlap(one, other):
+    return all(
+        one[a] < other[a] + other[s] and other[a] < one[a] + one[s] for a, s in (("x", "width"), ("y", "height"))
+    )
+
+
+@pytest.mark.parametrize("state", [{}, {"guess": 0}, {"guess": 0, "budget": 3}])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_every_line_is_named_and_the_handle_covers_no_text(widget_page, width, state):
+    page = widget_page(make(**state), width=width)
+    names = {name.inner_text(): name.bounding_box() for name in page.locator(".lesson-budget-name:visible").all()}
+    assert set(names) == {*SCORES, "colour alone"} | (set() if state else {"pretrained, 8 labels"})
+    boxes = list(names.values())
+    assert not any(overlap(boxes[i], boxes[j]) for i in range(len(boxes)) for j in range(i))
+    if state:
+        knob = page.locator(".lesson-budget-knob").bounding_box()
+        texts = page.locator(".lesson-budget-labels > span, .lesson-budget-x").all()
+        assert not any(overlap(knob, text.bounding_box()) for text in texts if text.is_visible())
+        dots = [page.locator(".lesson-budget-dot").nth(4 * arm + 3).bounding_box()["y"] for arm in range(3)]
+        order = sorted(SCORES, key=lambda arm: names[arm]["y"])
+        assert order == [list(SCORES)[arm] for arm in np.argsort(dots)]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_colours_are_those_of_the_figures(widget_page, scheme):
+    page = widget_page(make(guess=0))
+    page.evaluate(f"document.documentElement.dataset.theme = '{scheme}'")
+    strokes = [
+        page.locator(f".lesson-budget-plot .lesson-budget-mean[data-arm='{arm}']").evaluate(
+            "p => getComputedStyle(p).stroke"
+        )
+        for arm in range(3)
+    ]
+    assert strokes == ["rgb({}, {}, {})".format(*bytes.fromhex(line[1:])) for line in LINES[:3]]
+
+
+def test_the_axis_suits_the_scores(widget_page):
+    page = widget_page(make(guess=0))
+    tops = page.locator(".lesson-budget-dot").evaluate_all("d => d.map((n) => parseFloat(n.style.top))")
+    assert 0 < min(tops) < 20 and 70 < max(tops) < 100  # percent of the height
 
 
 def test_the_budget_follows_keys(widget_page):

@@ -36,9 +36,9 @@ function endOf(d) {
 
 const px = ({ x, y, width, height }) => `left: ${x}px; top: ${y}px; width: ${width}px; height: ${height}px`;
 
-/** What became of the map that did not fit. */
-const outcome = ({ across, up, size }, { remedy }) =>
-  ({ crop: `${up} → ${size} px, cropped`, pad: `${across} → ${size} px, padded`, resize: `${up} → ${size} px, resized` })[remedy];
+/** That two maps do not meet, or what became of the one that did not fit. */
+const outcome = ({ across, up, size, broken }, { remedy }) =>
+  broken ? `${across} px and ${up} px don't meet` : ({ crop: `${up} → ${size} px, cropped`, pad: `${across} → ${size} px, padded`, resize: `${up} → ${size} px, resized` })[remedy];
 
 /** The drawing. `onstage(name)` is told which stage is chosen, `onlook(name)` which is pointed at, `onremedy(name)` which remedy. */
 export function drawUNet({ image, truth, onstage, onlook, onremedy }) {
@@ -52,10 +52,10 @@ export function drawUNet({ image, truth, onstage, onlook, onremedy }) {
     return { name: NAMES[index], label, input: label.querySelector("input"), node: label.querySelector("b") };
   });
   const planes = { input: image, head: truth };
-  const numbers = h("p", { class: "lesson-unet-unlike" });
+  const mark = h("p", { class: "lesson-unet-unlike" }, "≠");
   const remedies = REMEDIES.map((name) => ({ name, node: button(name[0].toUpperCase() + name.slice(1), () => onremedy(name), { "aria-pressed": "false" }) }));
   const meeting = h("div", { class: "lesson-unet-meeting", role: "group", "aria-label": "Make the two maps meet" }, ...remedies.map(({ node }) => node));
-  const node = h("div", { class: "lesson-unet-drawing" }, svg, list, numbers, meeting);
+  const node = h("div", { class: "lesson-unet-drawing" }, svg, list, mark, meeting);
   let drawn = "";
 
   node.update = ({ stages, net, stage: chosen, kept }) => {
@@ -89,9 +89,10 @@ export function drawUNet({ image, truth, onstage, onlook, onremedy }) {
         continue;
       }
       const { left, right, top, bottom, middle, centre } = edges[name];
+      const away = stage.level === callout?.level && !roomy ? 10 : 3; // from the arrow: room for its mark
       tag.style.cssText = name === "bottleneck" ? `left: ${centre}px; top: ${bottom + 4}px; transform: translateX(-50%)`
-        : stage.kind === "encoder" ? `left: ${right + 8}px; top: ${middle - 3}px; transform: translateY(-100%)`
-          : `right: ${width - left + 8}px; top: ${middle + (roomy ? -3 : 3)}px; transform: translateY(${roomy ? -100 : 0}%)`;
+        : stage.kind === "encoder" ? `left: ${right + 8}px; top: ${middle - away}px; transform: translateY(-100%)`
+          : `right: ${width - left + 8}px; top: ${middle + (roomy ? -away : away)}px; transform: translateY(${roomy ? -100 : 0}%)`;
       const tall = Math.max(44, bottom - top);
       const area = h("i", { class: "lesson-unet-area", style: px({ x: left - 6, y: middle - tall / 2, width: right - left + 12, height: tall }) });
       group.replaceChildren(area, ...boxes[name].map((box) => h("i", { class: "lesson-unet-box", "data-part": box.part, style: px(box) })), tag);
@@ -109,15 +110,14 @@ export function drawUNet({ image, truth, onstage, onlook, onremedy }) {
       const kind = stage.broken ? "is-broken" : ready(stage.name) ? "is-skip" : "is-waiting is-skip";
       const d = `M${from + 4} ${y}H${to - 5}`;
       svg.append(arrow(d, ...endOf(d), kind));
-      if (stage === callout) continue;
       if (!roomy) continue;
-      const done = across === up || !ready(stage.name) ? "" : outcome(stage, net);
+      const done = across === up || !(ready(stage.name) || stage.broken) ? "" : outcome(stage, net);
       const sum = net.skip === "add" ? `added: still ${channels} channels` : `joined: ${channels} and ${channels} are ${2 * channels} channels`;
-      const words = svgNode("text", { x: middle, y: y + 17, class: done ? "is-done" : "" });
+      const words = svgNode("text", { x: middle, y: y + 17, class: stage.broken ? "is-unlike" : done ? "is-done" : "" });
       words.textContent = done || sum;
       labels.push(words);
     }
-    if (roomy && skips[0].to - skips[0].from > 320) {
+    if (roomy && skips[0].to - skips[0].from > 380) {
       for (const [kind, x] of [["encoder", skips[0].from + 8], ["decoder", skips[0].to - 8]]) {
         const words = svgNode("text", { x, y: skips[0].y + 17, class: "is-" + kind });
         words.textContent = kind;
@@ -127,15 +127,14 @@ export function drawUNet({ image, truth, onstage, onlook, onremedy }) {
     svg.append(...labels);
 
     node.dataset.skip = net.skip;
-    meeting.hidden = numbers.hidden = !callout;
+    meeting.hidden = !callout;
+    mark.hidden = !callout?.broken;
     if (!callout) return;
     const { from, to, y } = skips[callout.level - 1];
-    numbers.textContent = !callout.broken ? outcome(callout, net) : roomy ? `${callout.across} ≠ ${callout.up}` : "≠";
-    numbers.hidden = !roomy && !callout.broken;
-    for (const part of [numbers, meeting]) part.classList.toggle("is-solved", !callout.broken);
+    meeting.classList.toggle("is-solved", !callout.broken);
     remedies.forEach(({ name, node: control }) => control.setAttribute("aria-pressed", String(name === net.remedy)));
-    numbers.style.cssText = `left: ${(from + to) / 2}px; top: ${y}px`;
-    meeting.style.cssText = roomy ? `left: ${(from + to) / 2}px; top: ${y + 13}px; transform: translateX(-50%)` : "right: 0; bottom: 0";
+    mark.style.cssText = `left: ${(from + to) / 2}px; top: ${y}px`;
+    meeting.style.cssText = `left: ${roomy ? (from + to) / 2 : edges.bottleneck.centre}px; top: ${y + (roomy ? 26 : 32)}px; transform: translateX(-50%)`;
   };
   return node;
 }

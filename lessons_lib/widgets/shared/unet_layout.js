@@ -11,14 +11,14 @@ const TOP = 28, LEAST = 5, CORNER = 14;
     skip", "from below" or "conv"; edges are those of all boxes of a stage; planes are the image and the scores; arrows are
     paths { to, d }; skips { level, from, to, y }. Below the skip of level `meeting` there is room for buttons. */
 export function layUNet(stages, { depth, convolutions, skip }, meeting, width, height) {
-  const roomy = width >= 520, [slot, GAP, FOOT, BETWEEN, PLANE, AWAY, THIN] = roomy ? [34, 30, 26, 7, 30, 26, 3] : [36, 24, 68, 3, 22, 20, 2];
+  const roomy = width >= 520, [slot, GAP, FOOT, BETWEEN, PLANE, AWAY, THIN] = roomy ? [34, 30, 26, 7, 30, 26, 3] : [36, 24, 26, 3, 22, 20, 2];
   const find = (name) => stages.find((stage) => stage.name === name);
   const largest = Math.max(...stages.map((stage) => stage.size || 0));
   const shownSize = (stage) => stage.size || stages[stage.level].size;
   const rowsOf = (level) => stages.filter((stage) => stage.level === level && stage.kind !== "input" && stage.kind !== "head");
   const levels = Array.from({ length: depth + 1 }, (_, index) => index + 1);
 
-  const gapAfter = (level) => GAP + (roomy && level === meeting ? 16 : 0);
+  const gapAfter = (level) => GAP + (level === meeting ? (roomy ? 30 : 40) : 0);
   let full = height; // height of the largest map
   const high = (stage) => Math.max(LEAST, full * shownSize(stage) / largest);
   const slotOf = (level) => Math.max(slot, ...rowsOf(level).map(high));
