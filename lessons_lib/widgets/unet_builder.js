@@ -11,7 +11,7 @@ const SKIPS = [["concat", "concatenate"], ["add", "add"], ["none", "none"]];
 const COSTS = { parameters: "Parameters", multiplications: "Multiplications", bytes: "Memory" };
 const whole = (value) => value.toLocaleString("en");
 const worded = (cost, value) => (cost === "bytes" ? memory : amount)(value);
-const percent = (part, all) => (part && part / all < 0.005 ? "under 1 %" : `${Math.round(100 * part / all)} %`);
+const percent = (part, all) => (part && part / all < 0.005 ? "under 1\u00a0%" : `${Math.round(100 * part / all)}\u00a0%`);
 
 /** Three small bar charts, one bar a stage, and the formula of the stage that is looked at. */
 function costs() {
@@ -186,8 +186,9 @@ function sentence({ stages, net, stage: chosen, look, sees }) {
 function dearest(stages) {
   const all = stages.reduce((sum, each) => sum + each.multiplications, 0);
   const share = ({ multiplications }) => percent(multiplications, all), most = Math.max(...stages.map((each) => each.multiplications));
-  const names = stages.filter((each) => share(each) === percent(most, all)).map(({ name }) => name);
-  const list = [names.slice(0, -1).join(", "), ...names.slice(-1)].filter(Boolean).join(" and ");
+  const dear = stages.filter((each) => share(each) === percent(most, all)), names = dear.map(({ name }) => name);
+  const decoder = dear.length > 1 && dear.every(({ kind }) => kind === "decoder") && stages.filter(({ kind }) => kind === "decoder").length === dear.length;
+  const list = decoder ? "a level of the decoder" : [names.slice(0, -1).join(", "), ...names.slice(-1)].filter(Boolean).join(" and ");
   return `No stage costs more multiplications than ${list}: ${percent(most, all)}${names.length > 1 ? " each" : ""}.`;
 }
 

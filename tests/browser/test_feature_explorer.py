@@ -22,7 +22,7 @@ torch.manual_seed(2)
 MODEL = UNet((4, 8)).eval()  # the bottom has cells of 4 px
 IMAGES = torch.rand(2, 3, 8, 8).repeat_interleave(3, 2).repeat_interleave(4, 3)  # (2, 3, 24, 32)
 LEVELS = level_maps(MODEL, IMAGES)
-make = partial(FeatureExplorer, MODEL, IMAGES, channels=3)
+make = partial(FeatureExplorer, MODEL, IMAGES, channels=3, level=0)
 told = partial(make, revealed=True)
 
 
@@ -83,6 +83,58 @@ def test_the_button_uncovers_the_decoder(widget_page):
     assert np.array(bars[:4]) / bars[0] == pytest.approx(np.array(shares) / shares[0], abs=0.02)
     page.get_by_role("button", name="Reset").click()
     expect(sentence(page)).to_contain_text("Predict first")
+
+
+def test_it_begins_at_the_deepest_level_of_the_decoder(widget_page):
+    page = widget_page(FeatureExplorer(MODEL, IMAGES, channels=3))
+    expect(sentence(page)).to_contain_text("Predict first. Level 2, 12 × 16 cells of 2 × 2 px")
+    expect(page.get_by_role("radio", name="Level 2")).to_be_checked()
+
+
+LESS = "less than the skip's, because texture such as grass and fur was dropped"
+MORE = "more than what came from below, because outlines came back"
+
+
+@pytest.mark.parametrize(
+    ("skip", "below", "decoded", "words"),
+    [
+        (0.53, 0.12, 0.19, f"{LESS}; {MORE}."),
+        (0.53, 0.12, 0.6, f"no less than the skip's; {MORE}."),
+        (0.53, 0.12, 0.122, f"{LESS}; no more than what came from below."),
+        (0.2, 0.3, 0.25, f"{LESS}; no more than what came from below."),
+    ],
+)
+def test_revealed_it_says_what_the_share_means_at_this_level(widget_page, skip, below, decoded, words):
+    explorer = told()
+    shares = {part: [list(scenes) for scenes in levels] for part, levels in explorer.shares.items()}
+    for part, share in zip(PARTS, (skip, below, decoded)):
+        shares[part][0][0] = share
+    explorer.shares = shares
+    page = widget_page(explorer)
+    expect(sentence(page)).to_contain_text(
+        "So much of their variation is fine, inside cells of the bottom's size: " + words
+    )
+    page.get_by_role("radio", name="The bottom of the U").check()
+    expect(sentence(page)).to_contain_text("so it is 0\u00a0% here by definition")
+
+
+def test_the_recorded_network_drops_texture_and_brings_outlines_back():
+    """What the words say holds where they can be checked: in cells of one class the decoder of level 1 has less of what
+    is fine than the skip, and in cells with an outline more than what came from below."""
+    images, class_ids, *_ = batch("test", 75)
+    chosen = [6, 14, 63, 74]
+    level = level_maps(load_weights(UNet(), "skips", "concat"), images[chosen])[0]
+    cells = class_ids[chosen].unflatten(2, (12, 8)).unflatten(1, (12, 8)).transpose(2, 3).flatten(3)
+    alike = (cells == cells[..., :1]).all(-1)
+
+    def fine(part, where):
+        maps = level[part].double()
+        parts = maps.unflatten(3, (12, 8)).unflatten(2, (12, 8))
+        inside = (parts - parts.mean((3, 5), keepdim=True)).square().sum((1, 3, 5))
+        return (inside * where).sum((1, 2)) / (maps - maps.mean((2, 3), keepdim=True)).square().sum((1, 2, 3))
+
+    assert (fine("decoded", alike) < 0.15 * fine("skip", alike)).all()
+    assert (fine("decoded", ~alike) > 1.5 * fine("below", ~alike)).all()
 
 
 def test_every_part_shows_the_chosen_map_of_the_chosen_level_and_scene(widget_page):

@@ -1,5 +1,8 @@
 """The U-Net builder's arithmetic, against the library's U-Net and torch, and the widget under a reader's hands."""
 
+import math
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -293,10 +296,13 @@ def test_where_maps_do_not_meet_the_arrow_says_so_and_three_remedies_help(widget
     page.get_by_role("slider", name="Image").fill("99")
     expect(sentence(page)).to_have_text(
         "Decoder 3 cannot take in its skip: 25 px come across, but 13 px doubled are 26 px. "
-        "Choose a remedy, or a size that can be halved 3 times, such as 96 and 104."
+        "The poolings round up, so what comes up is too large; here it is only doubled until you choose. "
+        "The library's UNet resizes it. Choose a remedy, or a size that can be halved 3 times, such as 96 and 104."
     )
+    totals = page.locator(".lesson-unet-costs small").all_inner_texts()
+    assert [text.endswith(" so far") for text in totals] == [False, True, True]
     mark = page.locator(".lesson-unet-unlike")
-    expect(mark).to_have_text("25 ≠ 26" if width > 600 else "≠")
+    expect(mark).to_have_text("≠")
     line, mark_box = page.locator("svg .is-broken").bounding_box(), mark.bounding_box()
     assert abs(line["y"] + line["height"] / 2 - mark_box["y"] - mark_box["height"] / 2) < 2
     assert line["x"] < mark_box["x"] and mark_box["x"] + mark_box["width"] < line["x"] + line["width"]
@@ -317,6 +323,111 @@ def test_where_maps_do_not_meet_the_arrow_says_so_and_three_remedies_help(widget
     page.get_by_role("radio", name="none").check(force=True)
     expect(sentence(page)).to_contain_text("Bottleneck:")  # nothing has to meet
     assert not page.get_by_role("button", name="Crop").is_visible()
+
+
+def overlap(one, other):
+    """Whether two boxes share an area, with 1 px of tolerance."""
+    return all(
+        one[start] + 1 < other[start] + other[side] - 1 and other[start] + 1 < one[start] + one[side] - 1
+        for start, side in (("x", "width"), ("y", "height"))
+    )
+
+
+@pytest.mark.parametrize("width", [360, 390, 620, 890, 1100, 1280])
+@pytest.mark.parametrize(
+    "state", [{"size": 99}, {"size": 100}, {"size": 250, "depth": 5, "width": 64}, {"depth": 1, "size": 9}]
+)
+def test_nothing_overprints_and_the_remedies_stand_at_the_arrow(widget_page, state, width):
+    page = widget_page(UNetBuilder(**state), width=width)
+    remedies = page.locator(".lesson-unet-meeting")
+    for remedy in ("", "Crop", "Pad", "Resize"):
+        if remedy:
+            page.get_by_role("button", name=remedy).click()
+            expect(page.get_by_role("button", name=remedy)).to_have_attribute("aria-pressed", "true")
+        shown = page.locator(
+            ".lesson-unet-shape:visible, .lesson-unet-unlike:visible, .lesson-unet-drawing text, .lesson-unet-meeting"
+        )
+        boxes = [(node.text_content(), node.bounding_box()) for node in shown.all()]
+        assert not [(a, b) for i, (a, one) in enumerate(boxes) for b, other in boxes[:i] if overlap(one, other)]
+        if not remedy:
+            arrow = page.locator("svg .is-broken").bounding_box()
+        box = remedies.bounding_box()
+        assert 0 < box["y"] - arrow["y"] - arrow["height"] / 2 < 36
+        assert box["x"] < arrow["x"] + arrow["width"] and arrow["x"] < box["x"] + box["width"]
+
+
+NO_LIST = ":not(.option-list, .field-list, .footnote, .glossary, .simple)"  # from the built page's style:
+THEME = f"dl[class]{NO_LIST} {{ margin-bottom: 3rem }} dl[class]{NO_LIST} dd {{ margin-left: 2rem }}"
+
+
+@pytest.mark.parametrize("width", [390, 890, 1280])
+def test_no_strip_of_the_card_is_empty_and_formulas_break_between_terms(widget_page, width):
+    page = widget_page(UNetBuilder(), UNetBuilder(size=99, stage="encoder 2"), width=width)
+    page.add_style_tag(content=THEME)
+    for name in ("unet_builder", "unet_builder-2"):
+        card = page.locator(f"#{name}")
+        drawing, sums, controls = (
+            card.locator(part).bounding_box()
+            for part in (".lesson-unet-drawing", ".lesson-unet-costs", ".lesson-controls")
+        )
+        lowest = card.locator("input[value='bottleneck'] + span .lesson-unet-shape").bounding_box()
+        assert drawing["y"] + drawing["height"] - lowest["y"] - lowest["height"] < 30
+        above = max(part["y"] + part["height"] for part in (drawing, sums))
+        assert controls["y"] - above < 30
+        if width < 800:
+            assert sums["y"] - drawing["y"] - drawing["height"] < 60  # the heading of the stage lies between
+            continue
+        for term in card.locator(".lesson-unet-sum > span").all():
+            assert term.evaluate("(node) => node.getClientRects().length") == 1
+            assert term.bounding_box()["x"] + term.bounding_box()["width"] <= sums["x"] + sums["width"] + 1
+        for total in card.locator(".lesson-unet-amount").all():
+            assert total.bounding_box()["height"] < 30
+
+
+def test_the_size_can_be_typed_and_stepped_by_key(widget_page):
+    page = widget_page(UNetBuilder())
+    typed, head = page.get_by_role("spinbutton", name="Side of the image in px"), stage(page, "head")
+    expect(typed).to_have_value("96")
+    typed.click()
+    typed.press("ControlOrMeta+a")
+    typed.press_sequentially("9")
+    expect(sentence(page)).to_contain_text("Decoder 3 cannot")  # 9 px, 5, 3, 2: 4 do not fit 3
+    typed.press_sequentially("7")
+    expect(sentence(page)).to_contain_text("25 px come across, but 13 px doubled are 26 px")
+    typed.press("ArrowDown")
+    expect(head).to_have_attribute("aria-label", "The scores: 7 × 96 × 96")
+    expect(page.get_by_role("slider", name="Image")).to_have_value("96")
+    page.get_by_role("slider", name="Image").fill("128")
+    expect(typed).to_have_value("128")
+    for text, size in [("1000", 256), ("1", 8), ("", 8), ("40", 40)]:
+        typed.fill(text)
+        if size == 8 and text == "1":
+            area(page, "encoder 1").hover()  # a redraw leaves half a number alone
+            expect(sentence(page)).to_contain_text("Encoder 1")
+            expect(typed).to_have_value("1")
+        typed.press("Tab")
+        expect(typed).to_have_value(str(size))
+        expect(head).to_have_attribute("aria-label", f"The scores: 7 × {size} × {size}")
+
+
+@pytest.mark.parametrize("net", [{}, {"skip": "add", "depth": 5}, {"size": 99, "remedy": "resize"}, {"depth": 1}])
+def test_pointing_says_which_stages_cost_the_most(widget_page, net):
+    page = widget_page(UNetBuilder(**net))
+    expect(sentence(page)).to_contain_text("its maps fill")
+    expect(sentence(page)).not_to_contain_text("No stage costs more")  # the reader guesses first
+    area(page, "encoder 1").hover()
+    expect(sentence(page)).to_contain_text("No stage costs more")
+    said = re.search("multiplications than (.*): (\\d+)\\s%( each)?\\.$", sentence(page).inner_text())
+    net = {"size": 96, "depth": 3, "width": 16, "skip": "concat"} | net
+    with torch.device("meta"):
+        model = UNet([net["width"] * 2**level for level in range(net["depth"])], skip=net["skip"])
+    costs = {row[0]: row[4] for row in traced(model, net["size"])}
+    shares = {name: math.floor(100 * cost / sum(costs.values()) + 0.5) for name, cost in costs.items()}
+    dearest = [name for name, share in shares.items() if share == max(shares.values())]
+    assert int(said[2]) == max(shares.values()) and bool(said[3]) == (len(dearest) > 1)
+    levels = [name for name in costs if name.startswith("decoder")]
+    together = "a level of the decoder" if dearest == levels and len(levels) > 1 else " and ".join(dearest)
+    assert said[1] == together
 
 
 def test_the_frame_on_the_picture_is_what_a_pixel_sees(widget_page):
