@@ -111,7 +111,7 @@ function render({ model, el }) {
           const where = {};
           places.filter((key) => above(key).length).forEach((key) => (where[joined(above(key).map(nameOf))] ||= []).push(PLACES[key]));
           const told = Object.entries(where).map(([worse, found]) => `${worse} ${found.join(" and ")}`);
-          return told.length ? ` But it is not the worst here; more often wrong: ${told.join(", ")}. This is one scene and one seed: the table below has the test scenes of all seeds.` : "";
+          return told.length ? ` But here others are wrong more often than it: ${told.join(", ")}. This is one scene and one seed: the table below has the test scenes of all seeds.` : "";
         };
         const after = `After ${whole(moments[moment])} steps it is wrong`;
         if (region === "everywhere") return `${verdict(state)} ${after} in ${percent(without.band.share)} of the pixels near outlines (${rest("band")}) and in ${percent(without.outside.share)} of all others (${rest("outside")}).${caution(["band", "outside"])}`;

@@ -121,7 +121,7 @@ def overlap(one, other):
 
 
 @pytest.mark.parametrize("state", [{}, {"guess": 0}, {"guess": 0, "budget": 3}])
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("width", [350, 390, 1280])
 def test_every_line_is_named_and_the_handle_covers_no_text(widget_page, width, state):
     page = widget_page(make(**state), width=width)
     names = {name.inner_text(): name.bounding_box() for name in page.locator(".lesson-budget-name:visible").all()}
