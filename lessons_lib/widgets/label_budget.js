@@ -45,7 +45,7 @@ function chart({ budgets, arms, scores, baselines, goal: [height, named], onbudg
     h("div", { class: "lesson-budget-labels", "aria-hidden": "true" }, ...counts), h("span", { class: "lesson-budget-x" }, "labelled scenes"));
 
   let now = 0, end = 0;
-  const go = (at) => onbudget(Math.min(budgets.length - 1, Math.max(0, at)));
+  const go = (at) => onbudget(now = Math.min(budgets.length - 1, Math.max(0, at))); // two keys may come before the next frame
   function point(event) {
     const box = plot.getBoundingClientRect(), place = 100 * (event.clientX - box.left) / box.width;
     const away = budgets.map((_, at) => Math.abs(x(at) - place));

@@ -101,7 +101,7 @@ MORE = "more than what came from below, because outlines came back"
         (0.53, 0.12, 0.19, f"{LESS}; {MORE}."),
         (0.53, 0.12, 0.6, f"no less than the skip's; {MORE}."),
         (0.53, 0.12, 0.122, f"{LESS}; no more than what came from below."),
-        (0.2, 0.3, 0.25, f"{LESS}; no more than what came from below."),
+        (0.2, 0.3, 0.25, "no less than the skip's; no more than what came from below."),
     ],
 )
 def test_revealed_it_says_what_the_share_means_at_this_level(widget_page, skip, below, decoded, words):

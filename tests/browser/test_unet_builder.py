@@ -352,7 +352,7 @@ def test_nothing_overprints_and_the_remedies_stand_at_the_arrow(widget_page, sta
         if not remedy:
             arrow = page.locator("svg .is-broken").bounding_box()
         box = remedies.bounding_box()
-        assert 0 < box["y"] - arrow["y"] - arrow["height"] / 2 < 36
+        assert 0 < box["y"] - arrow["y"] - arrow["height"] / 2 < 40
         assert box["x"] < arrow["x"] + arrow["width"] and arrow["x"] < box["x"] + box["width"]
 
 

@@ -112,7 +112,7 @@ export function drawUNet({ image, truth, onstage, onlook, onremedy }) {
       svg.append(arrow(d, ...endOf(d), kind));
       if (!roomy) continue;
       const done = across === up || !(ready(stage.name) || stage.broken) ? "" : outcome(stage, net);
-      const sum = net.skip === "add" ? `added: still ${channels} channels` : `joined: ${channels} and ${channels} are ${2 * channels} channels`;
+      const sum = net.skip === "add" ? `added: still ${channels} channels` : to - from < 280 ? `joined: ${2 * channels} channels` : `joined: ${channels} and ${channels} are ${2 * channels} channels`;
       const words = svgNode("text", { x: middle, y: y + 17, class: stage.broken ? "is-unlike" : done ? "is-done" : "" });
       words.textContent = done || sum;
       labels.push(words);
