@@ -15,7 +15,7 @@ def multiplications_of(model: nn.Module, size: int | Pair) -> int:
     without weights do not. Nothing is computed and the model stays as it is: a copy without values runs.
 
     Args:
-        model: from images (1, C, H, W), which go through its first convolution.
+        model: from images (1, 3, H, W).
         size: height and width of the image in px; an int stands for both.
 
     Returns:
@@ -38,8 +38,9 @@ def multiplications_of(model: nn.Module, size: int | Pair) -> int:
     for layer in model.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
             layer.register_forward_hook(count)
+    height, width = (size, size) if isinstance(size, int) else size
     with torch.no_grad():
-        model(_blank(model, size))
+        model(next(model.parameters()).new_zeros(1, 3, height, width))
     return total
 
 
@@ -73,7 +74,9 @@ def level_shapes(model: nn.Module, size: int | Pair) -> list[tuple[str, tuple[in
     calls = []  # of the decoder's levels, then of the head: what goes in, what comes out
     for layer in (*model.decoder, model.head):
         layer.register_forward_hook(lambda _, inputs, output: calls.append((inputs, output)))
-    image = _blank(model, size)
+    height, width = (size, size) if isinstance(size, int) else size
+    weight = next(model.parameters())  # of the first layer
+    image = weight.new_zeros(1, weight.shape[1], height, width)
     with torch.no_grad():
         model(image)
     *ways_up, (_, logits) = calls
@@ -117,10 +120,3 @@ def activation_bytes(model: nn.Module, images: torch.Tensor) -> int:
     with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         model(images.clone())  # not a view into a larger batch
     return sum(memory.nbytes() for memory in kept.values())
-
-
-def _blank(model: nn.Module, size: int | Pair) -> torch.Tensor:
-    """Make an image as the model's first convolution takes it, on the model's device."""
-    first = next(layer for layer in model.modules() if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d))
-    height, width = (size, size) if isinstance(size, int) else size
-    return first.weight.new_zeros(1, first.in_channels, height, width)

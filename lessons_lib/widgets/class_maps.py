@@ -40,8 +40,8 @@ def panel_row(panels: Mapping[str, np.ndarray]) -> Figure:
         A figure of one row.
 
     Example:
-        >>> [ax.get_title() for ax in panel_row({"truth": np.zeros((2, 2, 3))}).axes]
-        ['truth']
+        >>> len(panel_row({"truth": np.zeros((2, 2, 3)), "scene": np.zeros((2, 2, 3))}).axes)
+        2
     """
     figure = Figure(figsize=(9, 9 / len(panels) + 0.3), layout="constrained")
     for ax, (name, picture) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items()):
