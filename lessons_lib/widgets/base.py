@@ -149,15 +149,15 @@ def figure_webp(figure) -> bytes:
     return stream.getvalue()
 
 
-def _externalise(value, stem: str):
-    """Replace every data address inside a value by `asset:NAME` and write its content to a file."""
+def _externalise(value):
+    """Replace every data address inside a value by `asset:NAME`; write it to a file, one for all who show the same."""
     if isinstance(value, str) and value.startswith("data:image/"):
         kind, content = value.removeprefix("data:image/").split(";base64,")
-        return "asset:" + keep(base64.b64decode(content), stem, f".{kind}")
+        return "asset:" + keep(base64.b64decode(content), "picture", f".{kind}")
     if isinstance(value, list | tuple):
-        return [_externalise(item, stem) for item in value]
+        return [_externalise(item) for item in value]
     if isinstance(value, dict):
-        return {key: _externalise(item, stem) for key, item in value.items()}
+        return {key: _externalise(item) for key, item in value.items()}
     return value
 
 
@@ -217,7 +217,7 @@ class LessonWidget(anywidget.AnyWidget):
         register = f'LessonWidgets.register("{self.name}", {{ render }});'
         code = f'"use strict";(function(){{\n{bundle(self.name)}\n{register}\n}})();\n'
         script = keep(code.encode(), self.name, ".js")
-        state = json.dumps(_externalise(self.state(), self.name), sort_keys=True, separators=(",", ":"))
+        state = json.dumps(_externalise(self.state()), sort_keys=True, separators=(",", ":"))
         return (
             f'<figure class="lesson-widget" data-widget="{self.name}" data-script="{script}" data-state="loading" '
             f'aria-label="{html.escape(self.title, quote=True)}">{self.fallback_html()}'
@@ -234,7 +234,7 @@ class LessonWidget(anywidget.AnyWidget):
         picture = ""
         if still is not None:
             width, height = (round(72 * side) for side in still.get_size_inches())
-            source = "../_static/lessons/" + keep(figure_webp(still), self.name, ".webp")
+            source = "../_static/lessons/" + keep(figure_webp(still), "picture", ".webp")
             alt = html.escape(self.alt, quote=True)
             size = f'width="{width}" height="{height}"'
             picture = f'<img class="lesson-still" src="{source}" alt="{alt}" {size} loading="lazy">'
