@@ -202,7 +202,7 @@ def test_layers_are_edited_moved_added_and_removed(widget_page):
     names = page.locator(".lesson-stack-list .lesson-option:not([hidden]) .lesson-stack-name")
     sizes = page.locator(".lesson-stack-list .lesson-option:not([hidden]) .lesson-stack-size")
     choose_layer(page, 1)
-    assert page.get_by_role("slider").count() == 5
+    expect(page.get_by_role("slider")).to_have_count(5)
     page.get_by_role("slider", name="stride").press("ArrowRight")
     expect(names.nth(1)).to_have_text("conv 3×3stride 2, 16 channels")
     expect(sizes.nth(1)).to_have_text("8")
